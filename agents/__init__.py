@@ -1,0 +1,1 @@
+"""What to say: versions, prompts, models, tools. No HTTP server, no money."""

@@ -1,0 +1,1 @@
+"""Appointments: availability, book, move, cancel."""

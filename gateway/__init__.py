@@ -1,0 +1,1 @@
+"""The edge and the conductor: channels in, turns through, replies out."""

@@ -1,0 +1,1 @@
+"""Message channels; a channel is a folder."""

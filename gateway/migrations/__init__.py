@@ -1,0 +1,1 @@
+"""Alembic migrations for all three packages."""

@@ -1,0 +1,1 @@
+"""Simulated vendors: separate servers that speak the real wire formats and can be told to fail."""

@@ -1,0 +1,1 @@
+"""What it costs: credits, rates, tokens, wallets, receipts. No conversations, no channels."""
