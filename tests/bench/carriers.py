@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import hmac
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -182,7 +182,7 @@ class Customers:
             await self.post(status_webhook(provider_id, customer, ours, "delivered"))
 
 
-async def closed_loop(in_flight: int, turns: int, one: Callable[[int, int], Awaitable[None]]) -> float:
+async def closed_loop(in_flight: int, turns: int, one: Callable[[int, int], Coroutine[None, None, None]]) -> float:
     """Run `turns` turns with so many at once; returns the seconds it took."""
     numbers = iter(range(turns))
 
@@ -195,7 +195,7 @@ async def closed_loop(in_flight: int, turns: int, one: Callable[[int, int], Awai
     return time.perf_counter() - started
 
 
-async def open_loop(per_second: float, turns: int, one: Callable[[int, int], Awaitable[None]]) -> None:
+async def open_loop(per_second: float, turns: int, one: Callable[[int, int], Coroutine[None, None, None]]) -> None:
     """Start turns at a steady pace, whatever comes back."""
     started = time.perf_counter()
     tasks = []
