@@ -392,7 +392,7 @@ CREATE TABLE conversation (
 CREATE INDEX conversation_of_contact ON conversation (tenant_id, line_id, contact_id, channel, last_message_at DESC);
 CREATE INDEX conversation_due ON conversation (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX conversation_waiting ON conversation (tenant_id, pending_since DESC) WHERE waiting_for IS NOT NULL;
-CREATE INDEX conversation_recent ON conversation (tenant_id, last_message_at DESC, conversation_id);
+CREATE INDEX conversation_recent ON conversation (tenant_id, last_message_at DESC, conversation_id DESC);
 
 CREATE TABLE turn (
   tenant_id uuid NOT NULL,
