@@ -33,14 +33,18 @@ LEFT JOIN LATERAL (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a message belongs: the line's state, and the conversation that is going on."""
+    """The conversation a message belongs to, and whether its line is in service."""
 
-    line_state: str
+    conversation_id: UUID
     agent_id: UUID
-    published_version: int | None
-    conversation_id: UUID | None  # None: none is going on
+    agent_version: int  # 0: the agent has never been published, so it cannot answer
     mode: str
-    agent_version: int
+    line_state: str
+
+    @property
+    def in_service(self) -> bool:
+        """Whether anything may be answered here at all."""
+        return self.line_state == "active" and self.agent_version > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,21 +103,29 @@ class MessageView:
     read_at: datetime | None
 
 
-async def find_place(
-    connection: Connection, tenant_id: UUID, *, line_id: UUID, contact_id: UUID, channel: str, now: datetime
+async def enter(
+    connection: Connection,
+    tenant_id: UUID,
+    *,
+    line_id: UUID,
+    contact_id: UUID,
+    channel: str,
+    reply_to: Address,
+    now: datetime,
+    new_id: Callable[[], UUID],
 ) -> Place:
-    """Read the line and the conversation going on with a contact.
+    """Return the conversation going on with a contact on a line, or begin one on the agent's published version.
 
-    The caller holds the contact's window row (`inbox_store.open_window`), so nobody begins another meanwhile.
+    The caller holds the lock of the contact's window on this line, so that nobody begins another meanwhile.
     """
     row = await connection.fetchrow(
-        """SELECT l.state AS line_state, l.agent_id, a.published_version, c.conversation_id,
-                  coalesce(c.mode, 'agent') AS mode,
-                  coalesce(c.agent_version, a.published_version, 0) AS agent_version
+        """SELECT c.conversation_id, coalesce(c.agent_id, l.agent_id) AS agent_id,
+                  coalesce(c.agent_version, a.published_version, 0) AS agent_version,
+                  coalesce(c.mode, 'agent') AS mode, l.state AS line_state
            FROM line l
            LEFT JOIN agent a ON a.tenant_id = l.tenant_id AND a.agent_id = l.agent_id
            LEFT JOIN LATERAL (
-             SELECT conversation_id, mode, agent_version FROM conversation
+             SELECT conversation_id, agent_id, agent_version, mode FROM conversation
              WHERE tenant_id = $1 AND line_id = $2 AND contact_id = $3 AND channel = $4 AND last_message_at > $5
              ORDER BY last_message_at DESC LIMIT 1) c ON true
            WHERE l.tenant_id = $1 AND l.line_id = $2""",
@@ -125,29 +137,15 @@ async def find_place(
     )
     if row is None:
         raise LookupError(f"the directory leads to line {line_id}, which its tenant does not have")
-    return Place(**row)
-
-
-async def begin(
-    connection: Connection,
-    tenant_id: UUID,
-    place: Place,
-    *,
-    line_id: UUID,
-    contact_id: UUID,
-    channel: str,
-    reply_to: Address,
-    now: datetime,
-    new_id: Callable[[], UUID],
-) -> UUID:
-    """Begin a conversation on the agent's published version; return its id."""
-    conversation_id = new_id()
+    if row["conversation_id"] is not None:
+        return Place(**row)
+    place = Place(**{**row, "conversation_id": new_id()})
     await connection.execute(
         """INSERT INTO conversation (tenant_id, conversation_id, line_id, contact_id, channel, reply_address_kind,
                                      reply_address, agent_id, agent_version, started_at, last_message_at)
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)""",
         tenant_id,
-        conversation_id,
+        place.conversation_id,
         line_id,
         contact_id,
         channel,
@@ -157,7 +155,7 @@ async def begin(
         place.agent_version,
         now,
     )
-    return conversation_id
+    return place
 
 
 async def list_conversations(

@@ -1,0 +1,44 @@
+"""What accepting one event needs besides a connection, and what it gives back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from agents.store import VersionCache
+from gateway.limits import Limits
+
+
+class DuplicateError(Exception):
+    """The event was accepted before: the transaction is to be rolled back, which is all there is to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawBody:
+    """What a tenant's row keeps of a webhook's body."""
+
+    webhook_id: UUID
+    provider: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """Where and when an event was delivered. `webhook_id` is the stored body it came in."""
+
+    tenant_id: UUID
+    line_id: UUID
+    channel: str
+    webhook_id: UUID
+    limits: Limits
+    versions: VersionCache
+    now: datetime
+    new_id: Callable[[], UUID]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """A conversation that somebody in this process may be waiting for."""
+
+    conversation_id: UUID
+    due_at: datetime | None

@@ -1,0 +1,197 @@
+"""Delivery reports: what has become of our messages, in whatever order and however often they come.
+
+States only move forward. A failure gives the credits back in the ledger's own transaction, together with the
+stored report: so a provider's retry after a crash finds either both or neither.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from gateway import inbox_store, report_store
+from gateway.alerts import raise_alert
+from gateway.channels.base import DeliveryReport, DeliveryStatus
+from gateway.group_commit import Companion
+from gateway.parcel import RawBody
+from gateway.report_store import SentPart
+from gateway.services import Services
+from metering.connection import Connection
+from metering.operations import Applied, Outcome, Refund, Refused
+
+BEHIND_A_FAILURE = "an earlier part failed"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _News:
+    """One report on one line, and the webhook's body that brought it."""
+
+    tenant_id: UUID
+    line_id: UUID
+    report: DeliveryReport
+    raw: RawBody | None
+
+    def at(self, now: datetime) -> datetime:
+        return min(self.report.provider_at or now, now)
+
+    @property
+    def code(self) -> str:
+        """The provider's error code, or its word for the failure."""
+        codes = [str(error["code"]) for error in self.report.errors if error.get("code") is not None]
+        return codes[0] if codes else self.report.provider_status
+
+
+async def apply_report(
+    services: Services, tenant_id: UUID, line_id: UUID, report: DeliveryReport, *, raw: RawBody | None = None
+) -> None:
+    """Apply one report to the message it is about; a report seen before changes nothing.
+
+    `raw` is the webhook's body, stored in the same transaction as the report.
+    """
+    news = _News(tenant_id=tenant_id, line_id=line_id, report=report, raw=raw)
+    if report.status is DeliveryStatus.FAILED:
+        await _apply_failure(services, news)
+    else:
+        await _apply_progress(services, news)
+
+
+async def _apply_progress(services: Services, news: _News) -> None:
+    now = services.now()
+    async with services.db.transaction(news.tenant_id) as connection:
+        is_new, message_id = await _record(connection, news, now)
+        if not is_new or message_id is None or news.report.status is DeliveryStatus.UNKNOWN:
+            return
+        conversation_id = await report_store.mark_sent(connection, news.tenant_id, message_id)
+        await report_store.move_forward(
+            connection,
+            news.tenant_id,
+            message_id,
+            status=news.report.status.value,
+            provider_id=news.report.provider_id,
+            at=news.at(now),
+        )
+    if conversation_id is not None:  # the next part of the answer may go
+        services.arrivals.announce(news.tenant_id, conversation_id, now)
+
+
+async def _apply_failure(services: Services, news: _News) -> None:
+    async with services.db.transaction(news.tenant_id) as connection:
+        part = await report_store.find_part(connection, news.tenant_id, news.line_id, news.report)
+        behind = await report_store.unsent_later_parts(connection, news.tenant_id, part) if part else []
+    if part is not None and _may_fail(part, news.report):
+        # The report itself is stored last: until then, the provider's retry does all of this again.
+        for later in behind:
+            await _give_up_later_part(services, news.tenant_id, later)
+        if part.was_charged:
+            await _refund_reported(services, news, part)
+    async with services.db.transaction(news.tenant_id) as connection:
+        is_new, _ = await _record(connection, news, services.now())
+        if is_new and part is not None and not part.was_charged:
+            await _end_part(services, connection, news, part, refunded=False)
+
+
+async def _refund_reported(services: Services, news: _News, part: SentPart) -> None:
+    """Refund a failed part and store its report in one transaction, unless its state has moved on meanwhile."""
+
+    async def still_due(connection: Connection) -> bool:
+        if await report_store.is_recorded(connection, news.tenant_id, news.line_id, news.report):
+            return False
+        await report_store.lock_window(connection, news.tenant_id, part)
+        current = await report_store.lock_part(connection, news.tenant_id, part.message_id)
+        return current is not None and _may_fail(current, news.report)
+
+    async def write(connection: Connection, outcome: Outcome) -> None:
+        await _record(connection, news, services.now())
+        await _end_part(services, connection, news, part, refunded=isinstance(outcome, Applied))
+
+    await _refund(services, news.tenant_id, part, Companion(check=still_due, write=write))
+
+
+async def _give_up_later_part(services: Services, tenant_id: UUID, part: SentPart) -> None:
+    """Give back a part that has not left yet: an answer whose first part never arrived is not continued."""
+
+    async def still_unsent(connection: Connection) -> bool:
+        current = await report_store.lock_part(connection, tenant_id, part.message_id)
+        return current is not None and current.outbox_state == "pending"
+
+    async def fail(connection: Connection, *, refunded: bool) -> None:
+        await report_store.fail_part(
+            connection, tenant_id, part.message_id, refunded=refunded, failure=BEHIND_A_FAILURE
+        )
+
+    async def write(connection: Connection, outcome: Outcome) -> None:
+        await fail(connection, refunded=isinstance(outcome, Applied))
+
+    if part.was_charged:
+        await _refund(services, tenant_id, part, Companion(check=still_unsent, write=write))
+        return
+    async with services.db.transaction(tenant_id) as connection:
+        if await still_unsent(connection):
+            await fail(connection, refunded=False)
+
+
+async def _refund(services: Services, tenant_id: UUID, part: SentPart, companion: Companion) -> None:
+    """Give back what a part cost; the key makes it once, whoever asks."""
+    if part.charge_key is None:
+        raise AssertionError("only what was charged is refunded")
+    refund = Refund(
+        key=f"refund:{part.charge_key}:{part.message_id}",
+        charge_key=part.charge_key,
+        lines=part.refund_lines,
+        channel=part.channel,
+        day=services.now().astimezone(ZoneInfo(part.timezone)).date(),
+        reason="delivery failed",
+    )
+    outcome = await services.ledger.submit(tenant_id, refund, companion)
+    if isinstance(outcome, Refused):
+        log.error("refund_refused", tenant_id=str(tenant_id), message_id=str(part.message_id), reason=outcome.reason)
+
+
+async def _record(connection: Connection, news: _News, now: datetime) -> tuple[bool, UUID | None]:
+    if news.raw is not None:
+        await inbox_store.store_webhook(connection, news.tenant_id, news.raw, now=now)
+    return await report_store.record(connection, news.tenant_id, news.line_id, news.report, now=now)
+
+
+async def _end_part(services: Services, connection: Connection, news: _News, part: SentPart, *, refunded: bool) -> None:
+    """End a part that failed, if it still can, and tell the owner why."""
+    now = services.now()
+    if news.report.window_closed:
+        await report_store.close_window(connection, news.tenant_id, part, reported_at=news.at(now), now=now)
+    current = await report_store.lock_part(connection, news.tenant_id, part.message_id)
+    if current is None or not _may_fail(current, news.report):
+        return
+    await report_store.fail_part(connection, news.tenant_id, part.message_id, refunded=refunded, failure=news.code)
+    kind, dedupe_key = _alert(news.report, part, now)
+    await raise_alert(
+        connection,
+        news.tenant_id,
+        kind=kind,
+        dedupe_key=dedupe_key,
+        detail={
+            "message_id": str(part.message_id),
+            "conversation_id": str(part.conversation_id),
+            "line_id": str(part.line_id),
+            "code": news.code,
+            "refunded": refunded,
+        },
+        now=now,
+        new_id=services.new_id,
+    )
+
+
+def _may_fail(part: SentPart, report: DeliveryReport) -> bool:
+    """Say no for what has arrived, and for what went out by another attempt than the reported one."""
+    return part.state in ("queued", "sent") and part.provider_id in (None, report.provider_id)
+
+
+def _alert(report: DeliveryReport, part: SentPart, now: datetime) -> tuple[str, str]:
+    """Return what the owner is told, and how often: an account that cannot pay is one alert a day, not hundreds."""
+    if report.payment_problem:
+        return "provider_payment", f"provider_payment:{part.line_id}:{now.date()}"
+    kind = "window_closed" if report.window_closed else "delivery_failed"
+    return kind, f"{kind}:{part.message_id}"
