@@ -504,6 +504,7 @@ CREATE TABLE outbox (
   refund_lines jsonb NOT NULL DEFAULT '[]',      -- what this part cost: [{item, quantity, …}]
   state text NOT NULL DEFAULT 'pending',
   attempts integer NOT NULL DEFAULT 0,
+  unknowns integer NOT NULL DEFAULT 0,           -- attempts whose outcome nobody learned
   due_at timestamptz NOT NULL,
   lease_until timestamptz,
   lease_epoch bigint NOT NULL DEFAULT 0,
