@@ -23,7 +23,9 @@ Transaction = Callable[[], AbstractAsyncContextManager[Connection]]
 class ToolContext:
     """For whom, when and within which turn a tool runs.
 
-    `transaction()` opens a tenant's transaction and raises if the turn's lease has moved on.
+    `transaction()` opens a tenant's transaction and raises if the turn's lease has moved on. Tools use the
+    connection they are given and open none of their own. `on_write()` is called right before a writing tool
+    runs: from then on a draft is not abandoned.
     """
 
     tenant_id: UUID
@@ -37,6 +39,7 @@ class ToolContext:
     now: Callable[[], datetime]
     new_id: Callable[[], UUID]
     transaction: Transaction
+    on_write: Callable[[], None]
 
 
 class Tool(Protocol):
@@ -50,10 +53,15 @@ class Tool(Protocol):
         """Whether a call may change something: then a draft is not abandoned after it."""
         ...
 
+    @property
+    def uses_database(self) -> bool:
+        """Whether a call is given a connection; one that writes is in any case."""
+        ...
+
     async def call(self, context: ToolContext, arguments: Mapping[str, object], connection: Connection | None) -> str:
         """Run once and return the text for the model.
 
-        A writing tool is given the connection of the open transaction in which its result is recorded.
-        Raises `ToolFailedError`, whose text goes to the model.
+        A writing tool is given the connection of the open transaction in which its result is recorded; an
+        error rolls back what it wrote. Raises `ToolFailedError`, whose text goes to the model.
         """
         ...
