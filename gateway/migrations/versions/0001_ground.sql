@@ -520,14 +520,21 @@ CREATE INDEX outbox_open ON outbox (tenant_id, conversation_id, position) WHERE 
 -- ---------------------------------------------------------------- roles and walls
 -- turnmeter_app sees one tenant at a time; turnmeter_queue sees all tenants' queue columns and nothing else.
 
-DO $$ BEGIN
-  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'turnmeter_app') THEN
-    CREATE ROLE turnmeter_app NOLOGIN NOBYPASSRLS;
-  END IF;
-  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'turnmeter_queue') THEN
-    CREATE ROLE turnmeter_queue NOLOGIN NOBYPASSRLS;
-  END IF;
-  EXECUTE format('GRANT turnmeter_app, turnmeter_queue TO %I', current_user);
+-- Roles belong to the whole cluster: another database of it may be making the same ones at this moment.
+DO $$
+DECLARE name text;
+BEGIN
+  FOREACH name IN ARRAY ARRAY['turnmeter_app', 'turnmeter_queue'] LOOP
+    BEGIN
+      IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
+        EXECUTE format('CREATE ROLE %I NOLOGIN NOBYPASSRLS', name);
+      END IF;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
+    IF NOT pg_has_role(current_user, name, 'MEMBER') THEN
+      EXECUTE format('GRANT %I TO %I', name, current_user);
+    END IF;
+  END LOOP;
 END $$;
 
 GRANT USAGE ON SCHEMA public TO turnmeter_app, turnmeter_queue;
