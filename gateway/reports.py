@@ -7,21 +7,19 @@ stored report: so a provider's retry after a crash finds either both or neither.
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import structlog
 
 from gateway import inbox_store, report_store
 from gateway.alerts import raise_alert
 from gateway.channels.base import DeliveryReport, DeliveryStatus
-from gateway.group_commit import Companion
 from gateway.parcel import RawBody
+from gateway.refunds import give_up_part, give_up_unsent_behind
 from gateway.report_store import SentPart
 from gateway.services import Services
 from metering.connection import Connection
-from metering.operations import Applied, Outcome, Refund, Refused
 
-BEHIND_A_FAILURE = "an earlier part failed"
+REASON = "delivery failed"
 
 log = structlog.get_logger(__name__)
 
@@ -81,11 +79,9 @@ async def _apply_progress(services: Services, news: _News) -> None:
 async def _apply_failure(services: Services, news: _News) -> None:
     async with services.db.transaction(news.tenant_id) as connection:
         part = await report_store.find_part(connection, news.tenant_id, news.line_id, news.report)
-        behind = await report_store.unsent_later_parts(connection, news.tenant_id, part) if part else []
     if part is not None and _may_fail(part, news.report):
         # The report itself is stored last: until then, the provider's retry does all of this again.
-        for later in behind:
-            await _give_up_later_part(services, news.tenant_id, later)
+        await give_up_unsent_behind(services, news.tenant_id, part, reason=REASON)
         if part.was_charged:
             await _refund_reported(services, news, part)
     async with services.db.transaction(news.tenant_id) as connection:
@@ -104,51 +100,11 @@ async def _refund_reported(services: Services, news: _News, part: SentPart) -> N
         current = await report_store.lock_part(connection, news.tenant_id, part.message_id)
         return current is not None and _may_fail(current, news.report)
 
-    async def write(connection: Connection, outcome: Outcome) -> None:
+    async def end(connection: Connection, refunded: bool) -> None:
         await _record(connection, news, services.now())
-        await _end_part(services, connection, news, part, refunded=isinstance(outcome, Applied))
+        await _end_part(services, connection, news, part, refunded=refunded)
 
-    await _refund(services, news.tenant_id, part, Companion(check=still_due, write=write))
-
-
-async def _give_up_later_part(services: Services, tenant_id: UUID, part: SentPart) -> None:
-    """Give back a part that has not left yet: an answer whose first part never arrived is not continued."""
-
-    async def still_unsent(connection: Connection) -> bool:
-        current = await report_store.lock_part(connection, tenant_id, part.message_id)
-        return current is not None and current.outbox_state == "pending"
-
-    async def fail(connection: Connection, *, refunded: bool) -> None:
-        await report_store.fail_part(
-            connection, tenant_id, part.message_id, refunded=refunded, failure=BEHIND_A_FAILURE
-        )
-
-    async def write(connection: Connection, outcome: Outcome) -> None:
-        await fail(connection, refunded=isinstance(outcome, Applied))
-
-    if part.was_charged:
-        await _refund(services, tenant_id, part, Companion(check=still_unsent, write=write))
-        return
-    async with services.db.transaction(tenant_id) as connection:
-        if await still_unsent(connection):
-            await fail(connection, refunded=False)
-
-
-async def _refund(services: Services, tenant_id: UUID, part: SentPart, companion: Companion) -> None:
-    """Give back what a part cost; the key makes it once, whoever asks."""
-    if part.charge_key is None:
-        raise AssertionError("only what was charged is refunded")
-    refund = Refund(
-        key=f"refund:{part.charge_key}:{part.message_id}",
-        charge_key=part.charge_key,
-        lines=part.refund_lines,
-        channel=part.channel,
-        day=services.now().astimezone(ZoneInfo(part.timezone)).date(),
-        reason="delivery failed",
-    )
-    outcome = await services.ledger.submit(tenant_id, refund, companion)
-    if isinstance(outcome, Refused):
-        log.error("refund_refused", tenant_id=str(tenant_id), message_id=str(part.message_id), reason=outcome.reason)
+    await give_up_part(services, news.tenant_id, part, reason=REASON, still_due=still_due, on_end=end)
 
 
 async def _record(connection: Connection, news: _News, now: datetime) -> tuple[bool, UUID | None]:

@@ -3,7 +3,7 @@
 A provider's words stay in its own folder; these are ours. Adding a channel: docs/adding-a-channel.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -239,6 +239,12 @@ class MessageChannel(Protocol):
 
     def compose(self, text: str) -> tuple[str, ...]:
         """Turn the agent's Markdown into the parts to send: the channel's markup, split, shortened (pure)."""
+        ...
+
+    def shorten(
+        self, parts: tuple[str, ...], *, max_tokens: int, count_tokens: Callable[[str], int]
+    ) -> tuple[str, ...]:
+        """Cut from the end until all parts together have at most so many tokens (pure)."""
         ...
 
 

@@ -1,0 +1,116 @@
+"""The composition root: everything a process shares is wired here, once; it owns the clock and the ids."""
+
+import asyncio
+import contextlib
+import functools
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+import aiohttp
+
+from agents.openai_model import OpenAIModel
+from gateway import postgres
+from gateway.arrivals import Arrivals
+from gateway.channels.whatsapp.client import MetaChannel
+from gateway.db import Database
+from gateway.group_commit import Ledger
+from gateway.ids import uuid7
+from gateway.limits import Limits
+from gateway.metrics import Metrics
+from gateway.migrate import upgrade
+from gateway.resume import wake_waiting
+from gateway.secret_box import SecretBox
+from gateway.secret_key import kept_secret_key
+from gateway.services import Services
+from gateway.settings import Settings
+from gateway.throttle import Throttle
+from metering.plans import load_plans
+from metering.rates import load_rate_cards
+from metering.tokens import CountTokens, load_counter
+
+Now = Callable[[], datetime]
+NewId = Callable[[], UUID]
+
+VENDOR_CONNECTIONS = 256
+
+
+def system_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def system_id() -> UUID:
+    return uuid7(unix_ms=time.time_ns() // 1_000_000, random_bits=os.urandom(10))
+
+
+def build_services(
+    settings: Settings,
+    *,
+    db: Database,
+    http: aiohttp.ClientSession,
+    model: OpenAIModel,
+    now: Now,
+    new_id: NewId,
+    limits: Limits | None = None,
+) -> Services:
+    """Wire what the server, the worker, the commands, the demo and the tests share."""
+    limits = limits or replace(Limits(), burst_quiet_ms=settings.burst_quiet_ms)
+    return Services(
+        settings=settings,
+        limits=limits,
+        db=db,
+        ledger=Ledger(db, now=now, on_resumed=wake_waiting),
+        rate_cards=load_rate_cards(),
+        plans=load_plans(settings.plans_file),
+        count_tokens=_counter(settings),
+        secret_box=SecretBox(settings.secret_key or kept_secret_key(settings.data_dir)),
+        arrivals=Arrivals(now),
+        versions={},
+        chat_model=model,
+        transcriber=model,
+        channels={"meta": MetaChannel(http, settings.whatsapp_api_url, settings.whatsapp_access_token)},
+        throttle=Throttle(time.monotonic),
+        metrics=Metrics(),
+        now=now,
+        new_id=new_id,
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_services(
+    settings: Settings, *, now: Now = system_now, new_id: NewId = system_id, limits: Limits | None = None
+) -> AsyncIterator[Services]:
+    """Open or join the database, bring its schema up to date, wire everything; close it all at the end."""
+    async with contextlib.AsyncExitStack() as stack:
+        url = settings.database_url
+        if url is None:
+            server = await asyncio.to_thread(postgres.join, settings.data_dir)
+            stack.push_async_callback(asyncio.to_thread, server.close)
+            url = server.url
+        await upgrade(url)
+        db = await Database.connect(url)
+        stack.push_async_callback(db.close)
+        http = await stack.enter_async_context(
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=VENDOR_CONNECTIONS), auto_decompress=True)
+        )
+        model = OpenAIModel(settings.openai_api_key or "", settings.openai_base_url)
+        stack.push_async_callback(model.close)
+        services = build_services(settings, db=db, http=http, model=model, now=now, new_id=new_id, limits=limits)
+        stack.push_async_callback(services.ledger.close)
+        yield services
+
+
+def _counter(settings: Settings) -> CountTokens:
+    """Return the counter of the published model's tokens; the vocabulary is read at its first use."""
+
+    @functools.cache
+    def load() -> CountTokens:
+        return load_counter(settings.chat_model, settings.data_dir / "vocabulary")
+
+    def count_tokens(text: str) -> int:
+        return load()(text)
+
+    return count_tokens

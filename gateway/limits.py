@@ -1,0 +1,44 @@
+"""Every limit of the gateway, by name: nothing waits, grows or repeats without an end."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The shipped limits; tests and settings change single ones."""
+
+    # A burst of messages is one turn.
+    burst_quiet_ms: int = 1_500
+    burst_media_quiet_ms: int = 3_000
+    burst_cap_ms: int = 8_000
+    # The service window (reference: Meta's customer service window), closed a little early for clocks that differ.
+    window_margin_s: int = 60
+    # One turn.
+    turns_in_flight: int = 64
+    lease_s: float = 30.0
+    crashes_max: int = 3
+    drafts_abandoned_max: int = 2
+    hold_wait_s: float = 10.0
+    answer_floor_tokens: int = 128
+    reasoning_tokens: int = 2_000
+    prompt_tokens: int = 8_000
+    history_messages: int = 60
+    parts_max: int = 3
+    typing_refresh_s: float = 20.0
+    # Media.
+    image_bytes: int = 5 * 1024 * 1024
+    voice_note_bytes: int = 16 * 1024 * 1024
+    voice_note_s: float = 300.0
+    media_timeout_s: float = 10.0
+    # The outbox.
+    sends_in_flight: int = 64
+    send_attempts: int = 5
+    send_for_s: float = 3_600.0
+    unknown_wait_s: float = 600.0
+    # The loop.
+    poll_s: float = 0.5
+    sweep_s: float = 5.0
+    housekeep_s: float = 3_600.0
+    drain_s: float = 25.0
+    webhook_bytes: int = 4 * 1024 * 1024
+    webhook_days: int = 30

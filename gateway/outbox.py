@@ -1,0 +1,218 @@
+"""Handing messages to their provider: each attempt is recorded before it is made, and its outcome after.
+
+Definite refusal: the credits come back and the owner is told. Throttled or not connected: another attempt
+within the limits. No answer after the request was written: nobody knows, so the delivery report decides; without
+one the message is sent once more if the window is still open, and given back after that.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, assert_never
+from uuid import UUID
+
+import structlog
+
+from gateway import outbox_store, report_store
+from gateway.alerts import raise_alert
+from gateway.channels.base import Address, LineCredentials, Outbound
+from gateway.channels.whatsapp import window
+from gateway.errors import (
+    SendError,
+    SendNotConnectedError,
+    SendOutcomeUnknownError,
+    SendRefusedError,
+    SendThrottledError,
+)
+from gateway.outbox_store import Letter, SendLease
+from gateway.refunds import give_up_part, give_up_unsent_behind
+from gateway.services import Services
+from metering.connection import Connection
+
+FREE_WHILE_OPTED_OUT = "system"  # the one confirmation that a STOP is answered with
+BACK_OFF_S = (2.0, 8.0, 30.0, 120.0, 600.0)
+
+Refusal = Literal["window_closed", "opted_out", "too_often", "lost"]
+Verdict = Literal["send", "throttle", "ask_reports", "already_reported"] | Refusal
+
+log = structlog.get_logger(__name__)
+
+
+def verdict(services: Services, letter: Letter) -> Verdict:
+    """Decide what is to be done with a message that is due."""
+    if letter.message_state != "queued":
+        return "already_reported"
+    if letter.state == "sending":  # whoever was sending it died
+        return "ask_reports"
+    return _refusal(services, letter) or "send"
+
+
+def _refusal(services: Services, letter: Letter) -> Refusal | None:
+    now, limits, first = services.now(), services.limits, letter.first_attempt_at
+    if letter.state == "unknown" and letter.unknowns > 1:
+        return "lost"
+    if not window.is_open(letter.last_customer_message_at, letter.closed_by_provider_at, now, limits.window_margin_s):
+        return "window_closed"
+    if letter.opted_out_at is not None and letter.author != FREE_WHILE_OPTED_OUT:
+        return "opted_out"
+    if letter.attempts >= limits.send_attempts or (first and (now - first).total_seconds() > limits.send_for_s):
+        return "too_often"
+    return None
+
+
+async def deliver(services: Services, tenant_id: UUID, conversation_id: UUID, message_ids: Sequence[UUID]) -> None:
+    """Send the parts of an answer that this worker has just written, one after the other."""
+    for position, message_id in enumerate(message_ids):
+        lease = SendLease(tenant_id=tenant_id, message_id=message_id, conversation_id=conversation_id, epoch=1)
+        if await send(services, lease):
+            continue
+        async with services.db.transaction(tenant_id) as connection:
+            await outbox_store.release(connection, tenant_id, message_ids[position + 1 :])
+        return
+
+
+async def send(services: Services, lease: SendLease) -> bool:
+    """Try one leased message; return whether it has left, so that the next one may."""
+    async with services.db.transaction(lease.tenant_id) as connection:
+        letter = await outbox_store.lock_letter(connection, lease)
+        if letter is None:
+            return False
+        decided = verdict(services, letter)
+        wait_s = services.throttle.wait_s(letter.number, letter.reply_address) if decided == "send" else 0.0
+        decided = "throttle" if wait_s > 0 else decided
+        await _record(services, connection, lease, decided, wait_s)
+    match decided:
+        case "send":
+            return await _hand_to_provider(services, lease, letter)
+        case "already_reported":
+            return True
+        case "throttle":
+            services.arrivals.announce(lease.tenant_id, lease.conversation_id, services.after(wait_s))
+        case "window_closed" | "opted_out" | "too_often" | "lost":
+            await _give_up(services, lease, failure=decided)
+        case "ask_reports":
+            pass
+        case _:
+            assert_never(decided)
+    return False
+
+
+async def _record(
+    services: Services, connection: Connection, lease: SendLease, decided: Verdict, wait_s: float
+) -> None:
+    """Write down what is about to happen, before it does."""
+    now = services.now()
+    match decided:
+        case "send":
+            await outbox_store.start_attempt(connection, lease, now=now, lease_until=services.lease_until(now))
+        case "throttle":
+            await outbox_store.try_again(connection, lease, due_at=services.after(wait_s))
+        case "ask_reports":
+            await outbox_store.wait_for_report(connection, lease, due_at=services.after(services.limits.unknown_wait_s))
+        case "already_reported":
+            await outbox_store.settle_reported(connection, lease)
+        case _:  # given up in a transaction of its own, with the refund
+            pass
+
+
+async def _hand_to_provider(services: Services, lease: SendLease, letter: Letter) -> bool:
+    outbound = Outbound(
+        message_id=lease.message_id,
+        to=Address(kind=letter.reply_address_kind, value=letter.reply_address),
+        text=letter.text,
+    )
+    try:
+        acknowledged = await services.channels[letter.provider].send(_credentials(services, letter), outbound)
+    except SendError as error:
+        services.metrics.sends.labels(letter.provider, type(error).__name__).inc()
+        await _not_acknowledged(services, lease, letter, error)
+        return False
+    services.metrics.sends.labels(letter.provider, "acknowledged").inc()
+    async with services.db.transaction(lease.tenant_id) as connection:
+        await outbox_store.acknowledge(connection, lease, acknowledged.provider_id)
+    services.arrivals.announce(lease.tenant_id, lease.conversation_id, None)
+    return True
+
+
+async def _not_acknowledged(services: Services, lease: SendLease, letter: Letter, error: SendError) -> None:
+    match error:
+        case SendRefusedError():
+            log.warning("send_refused", message_id=str(lease.message_id), code=error.code)
+            await _give_up(services, lease, failure=error.code, refusal=error)
+        case SendOutcomeUnknownError():
+            log.warning("send_outcome_unknown", message_id=str(lease.message_id))
+            async with services.db.transaction(lease.tenant_id) as connection:
+                await outbox_store.wait_for_report(
+                    connection, lease, due_at=services.after(services.limits.unknown_wait_s)
+                )
+        case SendThrottledError() | SendNotConnectedError():
+            delay_s = BACK_OFF_S[min(letter.attempts, len(BACK_OFF_S) - 1)]
+            if isinstance(error, SendThrottledError) and error.retry_after_s is not None:
+                delay_s = max(delay_s, error.retry_after_s)
+            log.info("send_postponed", message_id=str(lease.message_id), error=type(error).__name__)
+            async with services.db.transaction(lease.tenant_id) as connection:
+                await outbox_store.try_again(connection, lease, due_at=services.after(delay_s))
+            services.arrivals.announce(lease.tenant_id, lease.conversation_id, services.after(delay_s))
+        case _:
+            raise AssertionError(f"a send does not end as {type(error).__name__}")
+
+
+async def _give_up(
+    services: Services, lease: SendLease, *, failure: str, refusal: SendRefusedError | None = None
+) -> None:
+    """End a message that will not leave: refund it and what waits behind it, and tell the owner."""
+    async with services.db.transaction(lease.tenant_id) as connection:
+        part = await report_store.lock_part(connection, lease.tenant_id, lease.message_id)
+    if part is None:
+        return
+    await give_up_unsent_behind(services, lease.tenant_id, part, reason=failure)
+
+    async def still_due(connection: Connection) -> bool:
+        await report_store.lock_window(connection, lease.tenant_id, part)
+        current = await report_store.lock_part(connection, lease.tenant_id, lease.message_id)
+        return current is not None and current.outbox_state in ("pending", "sending", "unknown")
+
+    async def end(connection: Connection, refunded: bool) -> None:
+        now = services.now()
+        if refusal is not None and refusal.window_closed:
+            await report_store.close_window(connection, lease.tenant_id, part, reported_at=now, now=now)
+        await report_store.fail_part(connection, lease.tenant_id, lease.message_id, refunded=refunded, failure=failure)
+        kind = alert_kind(failure, refusal)
+        once_per = lease.message_id if kind in ("delivery_failed", "window_closed") else f"{part.line_id}:{now.date()}"
+        await raise_alert(
+            connection,
+            lease.tenant_id,
+            kind=kind,
+            dedupe_key=f"{kind}:{once_per}",
+            detail={
+                "message_id": str(lease.message_id),
+                "conversation_id": str(part.conversation_id),
+                "line_id": str(part.line_id),
+                "code": failure,
+                "refunded": refunded,
+            },
+            now=now,
+            new_id=services.new_id,
+        )
+
+    await give_up_part(services, lease.tenant_id, part, reason=failure, still_due=still_due, on_end=end)
+    services.arrivals.announce(lease.tenant_id, lease.conversation_id, services.now())
+
+
+def alert_kind(failure: str, refusal: SendRefusedError | None) -> str:
+    """Return what the owner is told: a closed window, an account that cannot pay, a channel that is down (pure)."""
+    if failure == "window_closed" or (refusal is not None and refusal.window_closed):
+        return "window_closed"
+    if refusal is not None and refusal.payment_problem:
+        return "provider_payment"
+    if refusal is not None and refusal.channel_down:
+        return "provider_account"
+    return "delivery_failed"
+
+
+def _credentials(services: Services, letter: Letter) -> LineCredentials:
+    encrypted = letter.access_token_encrypted
+    return LineCredentials(
+        line_id=letter.line_id,
+        number=letter.number,
+        provider_line_id=letter.provider_line_id,
+        access_token=services.secret_box.decrypt(encrypted).decode() if encrypted is not None else None,
+    )

@@ -1,0 +1,205 @@
+"""How a turn ends when nothing is charged: each ending frees the conversation and says what the owner must know.
+
+What may be sent here is free and fixed: the owner's away text, the apology, the handover text.
+"""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from gateway import takeover
+from gateway.alerts import raise_alert
+from gateway.channels.whatsapp import window
+from gateway.services import Services
+from gateway.system_messages import queue_free_text
+from gateway.turn_begin import RunningTurn, day_of
+from gateway.turn_store import TurnEnd, TurnState, WaitingFor, end_turn, give_back
+from metering.connection import Connection
+from metering.operations import Refused, Release
+
+
+def window_is_open(services: Services, turn: RunningTurn) -> bool:
+    """Return whether we may write to the contact freely now."""
+    scene = turn.scene
+    return window.is_open(
+        scene.last_customer_message_at, scene.closed_by_provider_at, services.now(), services.limits.window_margin_s
+    )
+
+
+async def window_closed(services: Services, turn: RunningTurn) -> None:
+    """Refuse to answer outside the service window; the customer's next message opens it again."""
+    async with services.db.transaction(turn.tenant_id) as connection:
+        await _end(services, connection, turn, "window_closed", waiting_for="window", failure="service_window_closed")
+        await _tell(services, connection, turn, "window_closed", once_per=str(turn.turn_id), detail={})
+    _count(services, "window_closed")
+
+
+async def no_credits(services: Services, turn: RunningTurn, refusal: Refused | None) -> None:
+    """Wait for credits: the customer gets the away text once a day, the owner is told once a day."""
+    async with services.db.transaction(turn.tenant_id) as connection:
+        if not await _is_paused(connection, turn.tenant_id):  # a grant came in between: answer after all
+            now = services.now()
+            await give_back(connection, turn.lease, turn.turn_id, abandoned=False, due_at=now, now=now)
+        else:
+            await _end(services, connection, turn, "no_credits", waiting_for="credits", failure="insufficient_credits")
+            await _send_away_text(services, connection, turn)
+            detail = {"needed_millicredits": refusal.needed_millicredits} if refusal is not None else {}
+            await _tell(
+                services, connection, turn, "paused", once_per=day_of(services, turn.scene).isoformat(), detail=detail
+            )
+    _announce(services, turn)
+    _count(services, "no_credits")
+
+
+async def over_budget(services: Services, turn: RunningTurn, scope: str) -> None:
+    """Do what the owner chose for a daily limit that is reached."""
+    chosen = turn.configuration.budgets.when_spent
+    day = day_of(services, turn.scene)
+    async with services.db.transaction(turn.tenant_id) as connection:
+        await _end(services, connection, turn, "over_budget", waiting_for="budget", failure=f"budget {scope}")
+        if chosen == "away_text":
+            await _send_away_text(services, connection, turn)
+        elif chosen == "handover":
+            await _hand_over(services, connection, turn, "budget")
+        await _tell(
+            services, connection, turn, "over_budget", once_per=f"{scope}:{day.isoformat()}", detail={"scope": scope}
+        )
+    _announce(services, turn)
+    _count(services, "over_budget")
+
+
+async def away(services: Services, turn: RunningTurn) -> None:
+    """Outside the hours in which the agent answers: the away text once a day, and nothing else."""
+    async with services.db.transaction(turn.tenant_id) as connection:
+        await _end(services, connection, turn, "no_reply", answered=True)
+        await _send_away_text(services, connection, turn)
+    _announce(services, turn)
+    _count(services, "no_reply")
+
+
+async def silence(services: Services, turn: RunningTurn) -> None:
+    """Answer nothing: the agent is switched off on this channel."""
+    async with services.db.transaction(turn.tenant_id) as connection:
+        await _end(services, connection, turn, "no_reply", answered=True)
+    _count(services, "no_reply")
+
+
+async def handed_over(services: Services, turn: RunningTurn, reason: str, *, crashed: bool = False) -> None:
+    """Pass the conversation to a person, uncharged; what is unanswered stays so for them."""
+    await services.ledger.submit(turn.tenant_id, Release(hold_key=turn.hold_key))
+    async with services.db.transaction(turn.tenant_id) as connection:
+        await _end(services, connection, turn, "handed_over", failure="crashed" if crashed else None)
+        await _hand_over(services, connection, turn, reason)
+    _announce(services, turn)
+    _count(services, "handed_over")
+
+
+async def apology(services: Services, turn: RunningTurn, failure: str) -> None:
+    """No model answered: a fixed apology, uncharged, and an alert."""
+    await services.ledger.submit(turn.tenant_id, Release(hold_key=turn.hold_key))
+    now = services.now()
+    async with services.db.transaction(turn.tenant_id) as connection:
+        await _end(services, connection, turn, "answered_free", answered=True, failure=failure)
+        if turn.configuration.apology_text:
+            await _send(services, connection, turn, turn.configuration.apology_text)
+        await _tell(
+            services, connection, turn, "model_down", once_per=f"{now:%Y-%m-%dT%H}", detail={"failure": failure}
+        )
+    _announce(services, turn)
+    _count(services, "answered_free")
+
+
+async def _is_paused(connection: Connection, tenant_id: UUID) -> bool:
+    """Lock the wallet against grants and say whether it is paused, so that no resuming is missed."""
+    state = await connection.fetchval("SELECT state FROM wallet WHERE tenant_id = $1 FOR SHARE", tenant_id)
+    return bool(state == "paused")
+
+
+async def _end(
+    services: Services,
+    connection: Connection,
+    turn: RunningTurn,
+    state: TurnState,
+    *,
+    waiting_for: WaitingFor | None = None,
+    failure: str | None = None,
+    answered: bool = False,
+) -> None:
+    end = TurnEnd(
+        turn_id=turn.turn_id,
+        state=state,
+        input_version=turn.scene.input_version,
+        answered_ids=turn.scene.unanswered_ids if answered else (),
+        waiting_for=waiting_for,
+        failure=failure,
+        now=services.now(),
+    )
+    await end_turn(connection, turn.lease, end)
+
+
+async def _hand_over(services: Services, connection: Connection, turn: RunningTurn, reason: str) -> None:
+    await takeover.hand_over(
+        connection,
+        turn.tenant_id,
+        turn.lease.conversation_id,
+        reason=reason,
+        text=turn.configuration.handover_text,
+        trace_id=turn.row.trace_id,
+        now=services.now(),
+        new_id=services.new_id,
+    )
+
+
+async def _send_away_text(services: Services, connection: Connection, turn: RunningTurn) -> None:
+    """Write the away text, once per conversation and day, while the window is open."""
+    if not turn.configuration.away_text or not window_is_open(services, turn):
+        return
+    first_today = await connection.fetchval(
+        """UPDATE conversation SET away_text_on = $3
+           WHERE tenant_id = $1 AND conversation_id = $2 AND away_text_on IS DISTINCT FROM $3 RETURNING true""",
+        turn.tenant_id,
+        turn.lease.conversation_id,
+        day_of(services, turn.scene),
+    )
+    if first_today:
+        await _send(services, connection, turn, turn.configuration.away_text)
+
+
+async def _send(services: Services, connection: Connection, turn: RunningTurn, text: str) -> UUID:
+    return await queue_free_text(
+        connection,
+        turn.tenant_id,
+        turn.lease.conversation_id,
+        text=text,
+        trace_id=turn.row.trace_id,
+        now=services.now(),
+        new_id=services.new_id,
+        turn_id=turn.turn_id,
+    )
+
+
+async def _tell(
+    services: Services,
+    connection: Connection,
+    turn: RunningTurn,
+    kind: str,
+    *,
+    once_per: str,
+    detail: Mapping[str, object],
+) -> None:
+    await raise_alert(
+        connection,
+        turn.tenant_id,
+        kind=kind,
+        dedupe_key=f"{kind}:{once_per}",
+        detail={"conversation_id": str(turn.lease.conversation_id), "turn_id": str(turn.turn_id), **detail},
+        now=services.now(),
+        new_id=services.new_id,
+    )
+
+
+def _announce(services: Services, turn: RunningTurn) -> None:
+    services.arrivals.announce(turn.tenant_id, turn.lease.conversation_id, services.now())
+
+
+def _count(services: Services, state: TurnState) -> None:
+    services.metrics.turns.labels(state).inc()

@@ -1,0 +1,144 @@
+"""The loop that answers due conversations and sends what waits: leases, renewals, sweeps, an orderly end.
+
+Any number of workers, in any number of processes, share the queues; a lease's epoch decides whose work counts.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TypeAlias, TypeVar
+
+import asyncpg
+import structlog
+
+from gateway import outbox_store, work_queue
+from gateway.errors import StaleLeaseError
+from gateway.outbox import deliver, send
+from gateway.outbox_store import SendLease
+from gateway.services import Services
+from gateway.sweeps import housekeep, sweep
+from gateway.turn_scene import Lease
+from gateway.turns import run_turn
+
+RECONNECT_S = 1.0
+
+Task: TypeAlias = "asyncio.Task[None]"
+Work = TypeVar("Work")
+
+log = structlog.get_logger(__name__)
+
+
+class Worker:
+    """One process's share of the work. `run` until told to stop, then `drain`."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._turns: dict[asyncio.Task[None], Lease] = {}
+        self._sends: dict[asyncio.Task[None], SendLease] = {}
+        self._free = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Take up work until `stop` is set; what is in flight then is left to `drain`."""
+        loops = [
+            asyncio.create_task(self._repeat(self._take_up)),
+            asyncio.create_task(self._repeat(self._renew)),
+            asyncio.create_task(self._repeat(self._sweep)),
+            asyncio.create_task(self._repeat(self._housekeep)),
+        ]
+        try:
+            await stop.wait()
+        finally:
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Finish what is in flight, for so long; the rest is given back."""
+        running = [*self._turns, *self._sends]
+        if running:
+            renewing = asyncio.create_task(self._repeat(self._renew))
+            await asyncio.wait(running, timeout=timeout_s)
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+        for task in (*self._turns, *self._sends):
+            task.cancel()
+        await asyncio.gather(*self._turns, *self._sends, return_exceptions=True)
+
+    async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Repeat a step for good; a database that is away is waited for."""
+        while True:
+            try:
+                await step()
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                log.warning("worker_step_failed", step=step.__name__, error=type(error).__name__)
+                await asyncio.sleep(RECONNECT_S)
+
+    async def _take_up(self) -> None:
+        services, limits = self._services, self._services.limits
+        turns, sends = limits.turns_in_flight - len(self._turns), limits.sends_in_flight - len(self._sends)
+        if turns <= 0 or sends <= 0:
+            self._free.clear()
+            await self._free.wait()
+            return
+        now = services.now()
+        until = services.lease_until(now)
+        async with services.db.queue() as connection:
+            due = await work_queue.claim_conversations(connection, now=now, lease_until=until, limit=turns)
+            letters = await outbox_store.claim_due(connection, now=now, lease_until=until, limit=sends)
+        for lease in due:
+            self._follow(self._turns, lease, asyncio.create_task(self._turn(lease)))
+        for letter in letters:
+            self._follow(self._sends, letter, asyncio.create_task(self._send(letter)))
+        if len(due) < turns and len(letters) < sends:
+            await services.arrivals.wait_until(now + timedelta(seconds=limits.poll_s))
+
+    def _follow(self, running: "dict[Task, Work]", work: "Work", task: "Task") -> None:
+        running[task] = work
+
+        def ended(task: "Task") -> None:
+            del running[task]
+            self._free.set()
+
+        task.add_done_callback(ended)
+
+    async def _turn(self, lease: Lease) -> None:
+        structlog.contextvars.bind_contextvars(
+            tenant_id=str(lease.tenant_id), conversation_id=str(lease.conversation_id)
+        )
+        try:
+            message_ids = await run_turn(self._services, lease)
+            if message_ids:
+                await deliver(self._services, lease.tenant_id, lease.conversation_id, message_ids)
+        except StaleLeaseError:
+            log.warning("lease_lost")
+        except Exception:  # the task's outermost edge: the lease runs out, and whoever comes next goes on from there
+            log.exception("turn_crashed")
+
+    async def _send(self, lease: SendLease) -> None:
+        structlog.contextvars.bind_contextvars(tenant_id=str(lease.tenant_id), message_id=str(lease.message_id))
+        try:
+            left = await send(self._services, lease)
+        except Exception:  # the task's outermost edge: the message stays in the outbox
+            log.exception("send_crashed")
+            return
+        if left:
+            self._services.arrivals.announce(lease.tenant_id, lease.conversation_id, self._services.now())
+
+    async def _renew(self) -> None:
+        services = self._services
+        await asyncio.sleep(services.limits.lease_s / 3)
+        until = services.lease_until(services.now())
+        turns, sends = list(self._turns.values()), list(self._sends.values())
+        async with services.db.queue() as connection:
+            if turns:
+                await work_queue.renew_turns(connection, turns, lease_until=until)
+            if sends:
+                await work_queue.renew_sends(connection, sends, lease_until=until)
+
+    async def _sweep(self) -> None:
+        await asyncio.sleep(self._services.limits.sweep_s)
+        await sweep(self._services)
+
+    async def _housekeep(self) -> None:
+        await housekeep(self._services)
+        await asyncio.sleep(self._services.limits.housekeep_s)
