@@ -1,5 +1,7 @@
 """Long texts are cut where a reader would pause, and never inside what a person sees as one character."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -122,7 +124,9 @@ def test_one_token_buys_a_character() -> None:
     st.integers(0, 200),
     st.sampled_from([words, len, in_bytes, lambda text: len(text) % 7 + len(text) // 3]),
 )
-def test_shortened_parts_never_cost_more_and_are_never_empty(parts: list[str], max_tokens: int, count_tokens) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def test_shortened_parts_never_cost_more_and_are_never_empty(
+    parts: list[str], max_tokens: int, count_tokens: Callable[[str], int]
+) -> None:
     kept = shorten(tuple(parts), max_tokens=max_tokens, count_tokens=count_tokens)
     assert sum(count_tokens(part) for part in kept) <= max_tokens
     assert all(part for part in kept)
