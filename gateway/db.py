@@ -4,16 +4,29 @@ Two roles share one server. `turnmeter_app` sees one tenant at a time (row-level
 `turnmeter_queue` sees the queue columns of all tenants and nothing else.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
+from typing import Final
 from uuid import UUID
 
 import asyncpg
 import orjson
-from asyncpg.pool import Pool
+from asyncpg.pool import Pool, PoolConnectionProxy
+from asyncpg.transaction import Transaction
 
+from gateway.errors import DatabaseUnavailableError
 from metering.connection import Connection
+
+CONNECTIONS_MAX: Final = 20  # of one process: more only wait for each other's locks and cores
+CONNECTIONS_MIN: Final = 4
+PROCESSES: Final = 4  # that must fit beside each other: servers, workers, commands, a migration
+CONNECT_S: Final = 5.0
+ACQUIRE_S: Final = 10.0  # all connections busy for so long: too much load, refuse rather than pile up
+RECONNECT_S: Final = 3.0  # a restart of the database takes about one
+RECONNECT_PAUSE_S: Final = 0.1
+_CANNOT_CONNECT: Final = (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)
 
 _open_transaction: ContextVar[bool] = ContextVar("open_transaction", default=False)
 
@@ -33,11 +46,30 @@ async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     )
 
 
+def split_connections(total: int) -> tuple[int, int]:
+    """Divide a process's connections: (the tenants' role, the queue's role)."""
+    queue = min(3, max(1, total // 8))
+    return total - queue, queue
+
+
+async def _fair_share(url: str) -> int:
+    """Return how many connections one process may open when several share the server."""
+    connection = await asyncpg.connect(url, timeout=CONNECT_S)
+    try:
+        free: int = await connection.fetchval(
+            "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+        )
+    finally:
+        await connection.close()
+    return max(CONNECTIONS_MIN, min(CONNECTIONS_MAX, free // PROCESSES))
+
+
 async def _pool(url: str, role: str, connections: int) -> "Pool[asyncpg.Record]":
     return await asyncpg.create_pool(
         url,
         min_size=1,
         max_size=connections,
+        timeout=CONNECT_S,
         init=_prepare,
         server_settings={
             "role": role,
@@ -49,6 +81,35 @@ async def _pool(url: str, role: str, connections: int) -> "Pool[asyncpg.Record]"
     )
 
 
+async def _begin(pool: "Pool[asyncpg.Record]") -> "tuple[PoolConnectionProxy[asyncpg.Record], Transaction]":
+    """Take a connection and begin; sits out a short restart of the database."""
+    deadline = asyncio.get_running_loop().time() + RECONNECT_S
+    while True:
+        try:
+            connection = await pool.acquire(timeout=ACQUIRE_S)
+            transaction = connection.transaction()
+            try:
+                await transaction.start()
+            except BaseException:
+                await pool.release(connection)
+                raise
+        except TimeoutError as error:
+            raise DatabaseUnavailableError("All connections to the database are busy.") from error
+        except (*_CANNOT_CONNECT, asyncpg.PostgresConnectionError) as error:
+            if asyncio.get_running_loop().time() > deadline:
+                raise DatabaseUnavailableError("The database cannot be reached.") from error
+            await asyncio.sleep(RECONNECT_PAUSE_S)
+        else:
+            return connection, transaction
+
+
+def _is_lost(connection: "PoolConnectionProxy[asyncpg.Record]") -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:  # the pool has taken a lost connection back already
+        return True
+
+
 class Database:
     """Two pools, one for each role."""
 
@@ -57,32 +118,49 @@ class Database:
         self._queue = queue
 
     @classmethod
-    async def connect(cls, url: str, *, app_connections: int = 10, queue_connections: int = 2) -> "Database":
-        return cls(
-            await _pool(url, "turnmeter_app", app_connections), await _pool(url, "turnmeter_queue", queue_connections)
-        )
+    async def connect(cls, url: str, *, connections: int | None = None) -> "Database":
+        """Open the pools; they share `connections`, by default a quarter of what the server allows.
+
+        Raises DatabaseUnavailableError.
+        """
+        try:
+            app, queue = split_connections(connections or await _fair_share(url))
+            return cls(await _pool(url, "turnmeter_app", app), await _pool(url, "turnmeter_queue", queue))
+        except _CANNOT_CONNECT as error:
+            raise DatabaseUnavailableError("The database cannot be reached.") from error
 
     @contextlib.asynccontextmanager
     async def _transaction(self, pool: "Pool[asyncpg.Record]", tenant_id: UUID | None) -> AsyncIterator[Connection]:
-        async with pool.acquire() as connection, connection.transaction():
-            token = _open_transaction.set(True)
+        connection, transaction = await _begin(pool)
+        token = _open_transaction.set(True)
+        try:
             try:
                 if tenant_id is not None:
                     await connection.execute("SELECT set_config('app.tenant', $1, true)", str(tenant_id))
                 yield connection
-            finally:
-                _open_transaction.reset(token)
+            except BaseException:
+                if not _is_lost(connection):
+                    await transaction.rollback()
+                raise
+            await transaction.commit()
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            if _is_lost(connection):
+                raise DatabaseUnavailableError("The database was lost in the middle of a transaction.") from error
+            raise
+        finally:
+            _open_transaction.reset(token)
+            await pool.release(connection)
 
     def transaction(self, tenant_id: UUID) -> contextlib.AbstractAsyncContextManager[Connection]:
-        """A tenant's transaction; commits on exit, rolls back on an error."""
+        """Open a tenant's transaction; commits on exit, rolls back on an error. Raises DatabaseUnavailableError."""
         return self._transaction(self._app, tenant_id)
 
     def directory(self) -> contextlib.AbstractAsyncContextManager[Connection]:
-        """A transaction on the tables that lead to a tenant, and on no tenant's."""
+        """Open a transaction on the tables that lead to a tenant, and on no tenant's."""
         return self._transaction(self._app, None)
 
     def queue(self) -> contextlib.AbstractAsyncContextManager[Connection]:
-        """A transaction on all tenants' queue columns."""
+        """Open a transaction on all tenants' queue columns."""
         return self._transaction(self._queue, None)
 
     async def close(self) -> None:

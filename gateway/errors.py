@@ -12,6 +12,7 @@ TurnmeterError
 │   ├── SendOutcomeUnknownError  perhaps taken; wait for the delivery report
 │   └── SendRefusedError         final; carries the provider's code
 ├── MediaError                   the media could not be had; the agent is told
+├── DatabaseUnavailableError     the database cannot be reached, or was lost in the middle: try again later
 └── DatabaseStartError           the private PostgreSQL did not start; says where its log is
 """
 
@@ -108,6 +109,10 @@ class MediaError(TurnmeterError):
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
+
+
+class DatabaseUnavailableError(TurnmeterError):
+    """The database cannot be reached; what was begun is rolled back, or its end unknown."""
 
 
 class DatabaseStartError(TurnmeterError):
