@@ -11,6 +11,7 @@ from typing import Literal
 
 from agents.errors import ModelUnavailableError
 from agents.model import ChatMessage, ChatReply, ChatRequest, Image, ToolCall, ToolDefinition
+from agents.safe_text import storable
 
 # The newer name counts hidden reasoning too and is all that OpenAI's reasoning models know; other servers know
 # only the older one.
@@ -45,7 +46,7 @@ def read_reply(document: object, *, asked_model: str) -> ChatReply:
         ),
         model=model if isinstance(model, str) and model else asked_model,
         cut_off=choice.get("finish_reason") == "length",
-        usage=_mapping(answered.get("usage")),
+        usage=_usage(answered.get("usage")),
     )
 
 
@@ -90,6 +91,14 @@ def _text(content: object) -> str:
         return content
     parts = [_mapping(part).get("text") for part in _sequence(content)]
     return "".join(part for part in parts if isinstance(part, str))
+
+
+def _usage(value: object) -> Mapping[str, object]:
+    """Return the provider's count as it came, nothing if it cannot be stored."""
+    try:
+        return _mapping(storable(value))
+    except ValueError:
+        return {}
 
 
 def _mapping(value: object) -> Mapping[str, object]:

@@ -25,14 +25,18 @@ async def record_result(
     now: datetime,
     failed: bool = False,
 ) -> None:
-    """Record what a call did: within the transaction that did it, or after its recorded intent."""
-    await connection.execute(
+    """Record what a call did: within the transaction that did it, or after its recorded intent.
+
+    Raises ValueError if the position holds another call, or this one done already.
+    """
+    recorded = await connection.fetchval(
         """INSERT INTO tool_call (tenant_id, turn_id, position, attempt, name, arguments, arguments_hash, writes,
                                   state, result, created_at)
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
            ON CONFLICT (tenant_id, turn_id, position) DO UPDATE SET state = excluded.state, result = excluded.result
            WHERE tool_call.state = 'intended' AND tool_call.name = excluded.name
-             AND tool_call.arguments_hash = excluded.arguments_hash""",
+             AND tool_call.arguments_hash = excluded.arguments_hash
+           RETURNING position""",
         tenant_id,
         turn_id,
         position,
@@ -45,6 +49,8 @@ async def record_result(
         result,
         now,
     )
+    if recorded is None:
+        raise ValueError(f"position {position} of turn {turn_id} is taken")
 
 
 async def record_intent(

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.arguments import ARGUMENTS_CHARACTERS_MAX, DEPTH_MAX, parse_arguments
+from agents.arguments import ARGUMENTS_CHARACTERS_MAX, parse_arguments
 from agents.errors import ToolFailedError
+from agents.safe_text import DEPTH_MAX
 
 
 def test_an_object_is_read() -> None:

@@ -215,6 +215,12 @@ async def test_what_compatible_servers_leave_out_is_filled_in() -> None:
     assert (reply.model, reply.cut_off, reply.usage) == ("standard", False, {})
 
 
+@pytest.mark.parametrize("usage", [None, "many", {"prompt_tokens": 10**30}, [1]])
+async def test_a_count_that_cannot_be_kept_costs_no_answer(usage: object) -> None:
+    reply = await reply_to(saying({**completion("ok"), "usage": usage}))
+    assert (reply.text, reply.usage) == ("ok", {})
+
+
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 529])
 async def test_a_server_that_is_unwell_is_unavailable(status: int) -> None:
     error = await error_of(failing(status))
