@@ -16,6 +16,7 @@ from agents.tool_calls import list_recorded, record_result
 from agents.toolbox import CALLS_PER_ROUND_MAX, Toolbox
 from agents.tools.base import Tool, ToolContext
 from gateway.db import Database
+from gateway.errors import TurnmeterError
 from tests.agents.acting import NOW, POLICY, TENANT, TURN, Action, ToolOf, calls, context_of, on
 
 PATIENT_S = 20.0
@@ -387,6 +388,6 @@ async def test_a_connection_that_breaks_within_a_write_leaves_nothing(db: Databa
         return text
 
     box = toolbox(ToolOf("write", die, writes=True), context=context_of(on(db)))
-    with pytest.raises((asyncpg.InterfaceError, asyncpg.PostgresConnectionError)):
+    with pytest.raises((asyncpg.InterfaceError, asyncpg.PostgresConnectionError, TurnmeterError)):
         await box.run([calls("write")], left_s=PATIENT_S)
     assert await added(db) == []
