@@ -1,6 +1,8 @@
 import asyncio
 import secrets
+import shutil
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,7 +11,9 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from gateway.db import Database
 from gateway.migrate import MIGRATIONS, current, head, upgrade
+from gateway.postgres import join
 from tests.conftest import with_database
 
 ROOT = Path(__file__).parents[2]
@@ -69,3 +73,23 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty_urls: list[str
     tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     assert [row["tablename"] for row in tables] == ["outbox"]
     await connection.close()
+
+
+async def test_an_owner_without_superpowers_is_enough_where_it_makes_the_roles() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="turnmeter-migrate-"))
+    folder.chmod(0o755)
+    server = await asyncio.to_thread(join, folder, options={"fsync": "off"})
+    admin = await asyncpg.connect(server.url)
+    await admin.execute("CREATE ROLE modest LOGIN CREATEROLE PASSWORD 'modest'")
+    await admin.execute("CREATE DATABASE modest OWNER modest")
+    await admin.close()
+    place = server.url.split("host=")[1]
+    url = f"postgresql://modest:modest@/modest?host={place}"
+    assert await upgrade(url)
+    database = await Database.connect(url, connections=4)
+    async with database.directory() as connection, database.queue() as other:
+        assert await connection.fetchval("SELECT current_user") == "turnmeter_app"
+        assert await other.fetchval("SELECT current_user") == "turnmeter_queue"
+    await database.close()
+    await asyncio.to_thread(server.close)
+    shutil.rmtree(folder, ignore_errors=True)

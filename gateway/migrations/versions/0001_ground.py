@@ -12,3 +12,4 @@ def upgrade() -> None:
     script = Path(__file__).with_suffix(".sql").read_text()
     # Many statements at once are something only the driver itself can do.
     op.get_bind().connection.dbapi_connection.run_async(lambda driver: driver.execute(script))  # type: ignore[union-attr]
+    op.execute("GRANT SELECT ON alembic_version TO turnmeter_app")  # /readyz asks whether the schema is current
