@@ -111,7 +111,7 @@ class MediaError(TurnmeterError):
         self.reason = reason
 
 
-class DatabaseUnavailableError(TurnmeterError):
+class DatabaseUnavailableError(TurnmeterError, ConnectionError):
     """The database cannot be reached; what was begun is rolled back, or its end unknown."""
 
 
