@@ -30,6 +30,18 @@ LEFT JOIN LATERAL (
   ORDER BY m.created_at DESC, m.message_id DESC LIMIT 1) last ON true
 """  # noqa: S608 - a constant number
 
+_MESSAGE_VIEW = """
+SELECT m.message_id, m.direction, m.author, m.kind,
+       CASE WHEN m.revoked_at IS NULL THEN m.text ELSE '' END AS text,
+       CASE WHEN m.revoked_at IS NULL THEN m.content ELSE '{}' END AS content,
+       ARRAY(SELECT transcript FROM message_media media
+             WHERE media.tenant_id = m.tenant_id AND media.message_id = m.message_id
+               AND transcript IS NOT NULL AND m.revoked_at IS NULL ORDER BY position) AS transcripts,
+       m.state, m.failure, m.reaction, m.turn_id, m.receipt_id, m.edited_at, m.revoked_at,
+       m.provider_at, m.created_at, m.delivered_at, m.read_at
+FROM message m
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
@@ -189,16 +201,7 @@ async def read_thread(
 ) -> list[MessageView]:
     """Return a conversation's messages, newest first; `after` is the last of the page before."""
     rows = await connection.fetch(
-        """SELECT m.message_id, m.direction, m.author, m.kind,
-                  CASE WHEN m.revoked_at IS NULL THEN m.text ELSE '' END AS text,
-                  CASE WHEN m.revoked_at IS NULL THEN m.content ELSE '{}' END AS content,
-                  ARRAY(SELECT transcript FROM message_media media
-                        WHERE media.tenant_id = m.tenant_id AND media.message_id = m.message_id
-                          AND transcript IS NOT NULL AND m.revoked_at IS NULL ORDER BY position) AS transcripts,
-                  m.state, m.failure, m.reaction, m.turn_id, m.receipt_id, m.edited_at, m.revoked_at,
-                  m.provider_at, m.created_at, m.delivered_at, m.read_at
-           FROM message m
-           WHERE m.tenant_id = $1 AND m.conversation_id = $2
+        f"""{_MESSAGE_VIEW} WHERE m.tenant_id = $1 AND m.conversation_id = $2
              AND ($3::timestamptz IS NULL OR (m.created_at, m.message_id) < ($3, $4))
            ORDER BY m.created_at DESC, m.message_id DESC LIMIT $5""",
         tenant_id,
@@ -208,3 +211,11 @@ async def read_thread(
         limit,
     )
     return [MessageView(**{**row, "transcripts": tuple(row["transcripts"])}) for row in rows]
+
+
+async def read_message(connection: Connection, tenant_id: UUID, message_id: UUID) -> MessageView | None:
+    """Return one message, or None if this tenant has no such message."""
+    row = await connection.fetchrow(
+        f"{_MESSAGE_VIEW} WHERE m.tenant_id = $1 AND m.message_id = $2", tenant_id, message_id
+    )
+    return MessageView(**{**row, "transcripts": tuple(row["transcripts"])}) if row else None

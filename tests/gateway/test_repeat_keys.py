@@ -1,0 +1,44 @@
+from datetime import timedelta
+
+from gateway.db import Database
+from gateway.repeat_keys import Done, RepeatKey, find_done, forget_old, remember
+from tests.conftest import Clock
+from tests.metering.ledger_rows import some_id
+
+ASKED = RepeatKey(key="order-17", request_hash=b"asked")
+
+
+async def test_a_key_is_honoured_for_a_day_and_then_free_again(db: Database, clock: Clock) -> None:
+    tenant_id = some_id()
+    async with db.transaction(tenant_id) as connection:
+        await remember(connection, tenant_id, ASKED, status=201, response={"message_id": "m"}, now=clock.now())
+        clock.advance(seconds=24 * 3600 - 1)
+        done = await find_done(connection, tenant_id, "order-17", now=clock.now())
+        clock.advance(seconds=1)
+        later = await find_done(connection, tenant_id, "order-17", now=clock.now())
+        again = RepeatKey(key="order-17", request_hash=b"something else")
+        await remember(connection, tenant_id, again, status=201, response={"message_id": "n"}, now=clock.now())
+        replaced = await find_done(connection, tenant_id, "order-17", now=clock.now())
+    assert done == Done(request_hash=b"asked", response={"message_id": "m"})
+    assert later is None
+    assert replaced == Done(request_hash=b"something else", response={"message_id": "n"})
+
+
+async def test_keys_belong_to_a_tenant(db: Database, clock: Clock) -> None:
+    acme, mallory = some_id(), some_id()
+    async with db.transaction(acme) as connection:
+        await remember(connection, acme, ASKED, status=201, response={}, now=clock.now())
+    async with db.transaction(mallory) as connection:
+        assert await find_done(connection, mallory, "order-17", now=clock.now()) is None
+        await remember(connection, mallory, ASKED, status=201, response={}, now=clock.now())
+
+
+async def test_only_old_keys_are_forgotten(db: Database, clock: Clock) -> None:
+    tenant_id = some_id()
+    async with db.transaction(tenant_id) as connection:
+        for age_h, key in ((30, "old"), (24, "just old"), (23, "young")):
+            at = clock.now() - timedelta(hours=age_h)
+            await remember(connection, tenant_id, RepeatKey(key=key, request_hash=b""), status=201, response={}, now=at)
+        assert await forget_old(connection, tenant_id, now=clock.now()) == 2
+        left = await connection.fetch("SELECT key FROM idempotency_key")
+    assert [row["key"] for row in left] == ["young"]
