@@ -95,7 +95,7 @@ async def _begin(pool: "Pool[asyncpg.Record]") -> "tuple[PoolConnectionProxy[asy
                 raise
         except TimeoutError as error:
             raise DatabaseUnavailableError("All connections to the database are busy.") from error
-        except (*_CANNOT_CONNECT, asyncpg.PostgresConnectionError) as error:
+        except (OSError, asyncpg.PostgresError) as error:
             if asyncio.get_running_loop().time() > deadline:
                 raise DatabaseUnavailableError("The database cannot be reached.") from error
             await asyncio.sleep(RECONNECT_PAUSE_S)
