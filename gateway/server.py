@@ -1,0 +1,140 @@
+"""Running a process: its HTTP server and its worker side by side, and an orderly end.
+
+SIGTERM or SIGINT: no new connections, /readyz says 503, what is in flight is finished within a limit and the rest
+given back, pools are closed, the private database is let go. A second signal ends the process at once; leases then
+run out and another process goes on.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+import structlog
+import uvloop
+from aiohttp import web
+
+from gateway.metrics import Metrics
+
+Role = Literal["all", "web", "worker"]
+
+LAG_EVERY_S: Final = 1.0
+BACKLOG: Final = 1024
+KEEPALIVE_S: Final = 75.0
+REQUEST_ENDS_S: Final = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+class Work(Protocol):
+    """Something that works in the background until it is told to stop."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set."""
+        ...
+
+    async def drain(self, timeout_s: float) -> None:
+        """Finish what is in flight for so long, give the rest back."""
+        ...
+
+
+class Idle:
+    """What a process of role `web` does beside serving: nothing."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+
+    async def drain(self, timeout_s: float) -> None:
+        del timeout_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a process runs; a process of role `web` has no worker, one of role `worker` an app for its health."""
+
+    app: web.Application
+    worker: Work | None
+    metrics: Metrics
+
+
+Build = Callable[[asyncio.Event], contextlib.AbstractAsyncContextManager[Parts]]
+
+
+def serve(build: Build, *, host: str, port: int, drain_s: float) -> int:
+    """Serve until a signal; return the exit code: 0 after an orderly end, 1 if the worker failed.
+
+    `build` gets the event that is set when the end begins and closes what it opened when its context ends.
+    Raises OSError when the port cannot be had.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(build, host, port, drain_s))
+
+
+async def _serve(build: Build, host: str, port: int, drain_s: float) -> int:
+    stopping = asyncio.Event()
+    _heed_signals(stopping)
+    async with (
+        build(stopping) as parts,
+        _listening(parts.app, host, port) as site,
+        _measuring_lag(parts.metrics),
+    ):
+        worker = parts.worker or Idle()
+        running = asyncio.create_task(worker.run(stopping))
+        told = asyncio.create_task(stopping.wait())
+        await asyncio.wait([running, told], return_when=asyncio.FIRST_COMPLETED)
+        stopping.set()
+        await site.stop()
+        log.info("draining", seconds_max=drain_s)
+        results = await asyncio.gather(running, worker.drain(drain_s), told, return_exceptions=True)
+        failures = [result for result in results if isinstance(result, BaseException)]
+        for failure in failures:
+            log.error("worker_failed", exc_info=failure)
+    log.info("stopped")
+    return 1 if failures else 0
+
+
+@contextlib.asynccontextmanager
+async def _listening(app: web.Application, host: str, port: int) -> AsyncIterator[web.TCPSite]:
+    """Listen; in the end wait for the requests in flight."""
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=REQUEST_ENDS_S)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port, backlog=BACKLOG)
+        await site.start()
+        log.info("serving", listens=[f"http://{address[0]}:{address[1]}" for address in runner.addresses])
+        yield site
+    finally:
+        await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def _measuring_lag(metrics: Metrics) -> AsyncIterator[None]:
+    loop = asyncio.get_running_loop()
+
+    async def measure() -> None:
+        while True:
+            asleep_at = loop.time()
+            await asyncio.sleep(LAG_EVERY_S)
+            metrics.loop_lag_s.set(max(0.0, loop.time() - asleep_at - LAG_EVERY_S))
+
+    task = asyncio.create_task(measure())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def _heed_signals(stopping: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+
+    def heed(number: int) -> None:
+        if stopping.is_set():
+            os._exit(128 + number)
+        log.info("stopping", signal=signal.Signals(number).name)
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, heed, number)
