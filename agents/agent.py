@@ -15,6 +15,7 @@ from agents.errors import ConfigurationError
 from agents.holidays import STATES
 from agents.parts import Booking, Budgets, Channel, ChannelOverride, ClosedDays, Hours, Part, Service
 from agents.problems import problems_of
+from agents.safe_text import safe_texts
 from agents.texts import DEFAULT_HANDOVER_KEYWORDS, DEFAULT_TEXTS, Language, language_of
 
 ToolName = Literal["appointments", "opening_hours", "handover"]
@@ -46,7 +47,7 @@ class AgentConfiguration(Part):
     apology_text: Notice
     handover_text: Notice
     handover_keywords: tuple[Keyword, ...] = Field(max_length=30)
-    answer_max_tokens: int = Field(default=800, ge=50, le=4000)
+    answer_max_tokens: int = Field(default=800, ge=50, le=4000, strict=True)
     budgets: Budgets = Budgets()
     channels: Mapping[Channel, ChannelOverride] = Field(default={}, alias="channel")
 
@@ -60,7 +61,7 @@ class AgentConfiguration(Part):
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
-        problems = [*_unknown_words(self), *_double_services(self), *_missing_for_tools(self)]
+        problems = [*_unknown_words(self), *_doubles(self), *_missing_for_tools(self)]
         if not names_a_machine(self.disclosure):
             problems.append(
                 'disclosure: must say that a machine is talking ("KI", "künstliche Intelligenz", '
@@ -103,9 +104,9 @@ class AgentConfiguration(Part):
 def parse_agent(table: Mapping[str, object]) -> AgentConfiguration:
     """Return the agent of one `[[agent]]` table. Raises ConfigurationError with every problem in it."""
     try:
-        return AgentConfiguration.model_validate(table)
+        return AgentConfiguration.model_validate(safe_texts(table))
     except ValidationError as error:
-        name = table.get("name") or "without a name"
+        name = str(table.get("name") or "").strip()[:80] or "without a name"
         problems = [line for problem in problems_of(error, AgentConfiguration) for line in problem.splitlines()]
         raise ConfigurationError([f'agent "{name}": {problem}' for problem in problems]) from None
 
@@ -164,9 +165,10 @@ def _is_timezone(name: str) -> bool:
     return True
 
 
-def _double_services(configuration: AgentConfiguration) -> list[str]:
+def _doubles(configuration: AgentConfiguration) -> list[str]:
     names = [service.name.casefold() for service in configuration.services]
-    return [
+    tools = sorted({tool for tool in configuration.tools if configuration.tools.count(tool) > 1})
+    return [f'tools: "{tool}" is there twice' for tool in tools] + [
         f'service {position + 1}: "{service.name}" is there twice'
         for position, service in enumerate(configuration.services)
         if service.name.casefold() in names[:position]

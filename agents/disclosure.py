@@ -16,7 +16,11 @@ _MACHINE = (
     r"|(?:digital|virtuell|automatisiert)e\w* assisten\w+"
     r"|(?:digital|virtual|automated) (?:\w+ )?assistant))"
 )
-_DENIAL = re.compile(r"(?i:\b(?:kein|keine|keinen|nicht|not|no|isn't|never|nie)\b)[^.!?]{0,20}" + _MACHINE)
+# "not an AI", but not "not a human, but an AI".
+_DENIAL = re.compile(
+    r"(?i:\b(?:keine?|keinen|nicht|not|no|isn't|aren't|never|nie)(?:\s+(?!sondern\b|but\b|mensch|human|person)\w+){0,3})\s+"
+    + _MACHINE
+)
 _NAMES_MACHINE = re.compile(_MACHINE)
 _OWN_WORDS = re.compile(
     r"(?i:\b(?:ich bin|hier ist|hier antwortet|sie (?:schreiben|sprechen|chatten) (?:gerade )?mit"
@@ -44,11 +48,11 @@ def with_disclosure(text: str, configuration: "AgentConfiguration") -> str:
 
 
 def _discloses(text: str, configuration: "AgentConfiguration") -> bool:
+    if not names_a_machine(text):
+        return False
     said = _plain(text)
     own = (configuration.disclosure, configuration.greeting if names_a_machine(configuration.greeting) else "")
-    if any(sentence and _plain(sentence) in said for sentence in own):
-        return True
-    return bool(_OWN_WORDS.search(text)) and not _DENIAL.search(text)
+    return any(sentence and _plain(sentence) in said for sentence in own) or bool(_OWN_WORDS.search(text))
 
 
 def _plain(text: str) -> str:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from agents.texts import WEEKDAYS
 
 MINUTES_PER_DAY = 24 * 60
+CREDITS_MAX = 10**12  # far more than anybody has, and its millicredits still fit a BIGINT
 _BLOCK = re.compile(r"\s*(\d{1,2}):(\d{2})\s*[-\u2013]\s*(\d{1,2}):(\d{2})\s*")
 
 Channel = Literal["whatsapp", "sms", "voice"]
@@ -138,26 +139,26 @@ class Service(Part):
     """Something that can be booked. The buffer follows it, for tidying up, and is not told to customers."""
 
     name: str = Field(min_length=1, max_length=80)
-    minutes: int = Field(ge=5, le=MINUTES_PER_DAY)
+    minutes: int = Field(ge=5, le=MINUTES_PER_DAY, strict=True)
     price: str = Field(default="", max_length=80)
-    buffer_minutes: int = Field(default=0, ge=0, le=240)
+    buffer_minutes: int = Field(default=0, ge=0, le=240, strict=True)
 
 
 class Booking(Part):
     """The rules of booking: notice, how far ahead, on which grid of minutes, how many at a time."""
 
-    lead_minutes: int = Field(default=60, ge=0, le=60 * 24 * 30)
-    horizon_days: int = Field(default=60, ge=1, le=366)
-    grid_minutes: int = Field(default=15, ge=5, le=240)
-    open_per_contact: int = Field(default=5, ge=1, le=50)  # one customer cannot book the whole month
+    lead_minutes: int = Field(default=60, ge=0, le=60 * 24 * 30, strict=True)
+    horizon_days: int = Field(default=60, ge=1, le=366, strict=True)
+    grid_minutes: int = Field(default=15, ge=5, le=240, strict=True)
+    open_per_contact: int = Field(default=5, ge=1, le=50, strict=True)  # one customer cannot book the whole month
 
 
 class Budgets(Part):
     """Daily limits in credits; None: the shipped default for a contact, no limit for the others."""
 
-    contact: int | None = Field(default=None, ge=0)
-    agent: int | None = Field(default=None, ge=0)
-    channel: int | None = Field(default=None, ge=0)
+    contact: int | None = Field(default=None, ge=0, le=CREDITS_MAX, strict=True)
+    agent: int | None = Field(default=None, ge=0, le=CREDITS_MAX, strict=True)
+    channel: int | None = Field(default=None, ge=0, le=CREDITS_MAX, strict=True)
     when_spent: Literal["away_text", "handover", "silence"] = "away_text"
 
 
@@ -167,7 +168,7 @@ class ChannelOverride(Part):
     enabled: bool = True
     greeting: str | None = Field(default=None, max_length=500)
     instructions_extra: str = Field(default="", max_length=4000)
-    answer_max_tokens: int | None = Field(default=None, ge=50, le=4000)
+    answer_max_tokens: int | None = Field(default=None, ge=50, le=4000, strict=True)
     away_text: str | None = Field(default=None, max_length=1000)
-    budget_contact: int | None = Field(default=None, ge=0)
-    budget_channel: int | None = Field(default=None, ge=0)
+    budget_contact: int | None = Field(default=None, ge=0, le=CREDITS_MAX, strict=True)
+    budget_channel: int | None = Field(default=None, ge=0, le=CREDITS_MAX, strict=True)

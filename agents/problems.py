@@ -25,6 +25,7 @@ _WORDS: Mapping[str, str] = {
     "model_attributes_type": "must be a table",
     "date_from_datetime_parsing": "must be a date like 2026-12-24",
     "date_parsing": "must be a date like 2026-12-24",
+    "date_from_datetime_inexact": "must be a date like 2026-12-24",
     "date_type": "must be a date like 2026-12-24",
     "too_long": "has more than {max_length} entries",
 }

@@ -1,6 +1,7 @@
 """What a model sends, as PostgreSQL and JSON can carry it (pure): NUL and lone surrogates become U+FFFD."""
 
 import re
+from collections.abc import Mapping
 
 DEPTH_MAX = 16
 _NUMBER_MAX = 2**63 - 1
@@ -9,6 +10,19 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 def safe_text(text: str) -> str:
     return _UNSTORABLE.sub("\ufffd", text)
+
+
+def safe_texts(value: object) -> object:
+    """Return a value with every text in its tables and lists made safe."""
+    match value:
+        case str():
+            return safe_text(value)
+        case Mapping():
+            return {safe_texts(key): safe_texts(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [safe_texts(inner) for inner in value]
+        case _:
+            return value
 
 
 def shorten(text: str, *, max_bytes: int, mark: str) -> str:

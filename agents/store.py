@@ -146,9 +146,13 @@ async def publish(
         raise LookupError(f"no agent {agent_id}")
     stored = _stored(configuration)
     version = await _same_version(connection, tenant_id, agent_id, found["published_version"], stored)
-    if version is None:
-        version = await _insert_version(connection, tenant_id, agent_id, stored, now=now, note=note)
-    await _point_at(connection, tenant_id, agent_id, version=version, name=configuration.name)
+    try:
+        async with connection.transaction():  # a savepoint: the caller's transaction lives on
+            if version is None:
+                version = await _insert_version(connection, tenant_id, agent_id, stored, now=now, note=note)
+            await _point_at(connection, tenant_id, agent_id, version=version, name=configuration.name)
+    except asyncpg.UniqueViolationError:
+        raise ConfigurationError([f'agent "{configuration.name}": another agent has this name']) from None
     return version
 
 
@@ -228,15 +232,11 @@ async def _insert_version(
 
 
 async def _point_at(connection: Connection, tenant_id: UUID, agent_id: UUID, *, version: int, name: str) -> None:
-    try:
-        async with connection.transaction():  # a savepoint: the caller's transaction lives on
-            await connection.execute(
-                """UPDATE agent SET published_version = $3, name = $4, draft = NULL
-                   WHERE tenant_id = $1 AND agent_id = $2""",
-                tenant_id,
-                agent_id,
-                version,
-                name,
-            )
-    except asyncpg.UniqueViolationError:
-        raise ConfigurationError([f'agent "{name}": another agent has this name']) from None
+    await connection.execute(
+        """UPDATE agent SET published_version = $3, name = $4, draft = NULL
+           WHERE tenant_id = $1 AND agent_id = $2""",
+        tenant_id,
+        agent_id,
+        version,
+        name,
+    )
