@@ -80,7 +80,8 @@ async def give_back(connection: Connection, tenant_id: UUID, conversation_id: UU
     )
     await connection.execute(
         """UPDATE conversation c
-           SET pending_since = waiting.since, due_at = CASE WHEN waiting.since IS NULL THEN NULL ELSE $3 END,
+           SET pending_since = waiting.since,
+               due_at = CASE WHEN waiting.since IS NULL THEN NULL ELSE $3::timestamptz END,
                input_version = input_version + CASE WHEN waiting.since IS NULL THEN 0 ELSE 1 END
            FROM (SELECT min(created_at) AS since FROM message
                  WHERE tenant_id = $1 AND conversation_id = $2 AND direction = 'in' AND state = 'received'

@@ -41,7 +41,7 @@ async def count_message(
     """
     row = await connection.fetchrow(
         """INSERT INTO service_window AS w (tenant_id, line_id, contact_id, last_customer_message_at, opted_out_at)
-           VALUES ($1, $2, $3, $4, CASE WHEN $5 THEN $4 END)
+           VALUES ($1, $2, $3, $4, CASE WHEN $5 THEN $4::timestamptz END)
            ON CONFLICT (tenant_id, line_id, contact_id) DO UPDATE SET
              last_customer_message_at = greatest(w.last_customer_message_at, $4),
              closed_by_provider_at = CASE
