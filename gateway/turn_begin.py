@@ -11,6 +11,7 @@ import structlog
 from agents.agent import AgentConfiguration
 from agents.errors import ConfigurationError
 from agents.prompt import HistoryMessage, Prompt, build_prompt
+from agents.recorded import RecordedCall
 from agents.store import read_version
 from agents.tool_calls import list_recorded
 from gateway.alerts import raise_alert
@@ -18,7 +19,7 @@ from gateway.channels.base import LineCredentials, MessageChannel
 from gateway.services import Services
 from gateway.turn_media import Medium, images_of, text_with_media
 from gateway.turn_scene import Lease, Scene, TurnMessage, UnfinishedTurn, load_messages, load_scene
-from gateway.turn_store import TurnEnd, begin_turn, end_turn, let_go, resume_turn
+from gateway.turn_store import TurnEnd, TurnState, begin_turn, end_turn, let_go, resume_turn
 from metering.connection import Connection
 from metering.operations import Release
 
@@ -88,7 +89,7 @@ async def build(
     services: Services, turn: RunningTurn, media: Mapping[UUID, Sequence[Medium]], *, first_answer: bool
 ) -> Prompt:
     """Return the prompt of a turn, with what earlier attempts of it have done."""
-    recorded = ()
+    recorded: tuple[RecordedCall, ...] = ()
     if turn.row.attempt > 1:
         async with services.db.transaction(turn.tenant_id) as connection:
             recorded = await list_recorded(connection, turn.tenant_id, turn.turn_id)
@@ -132,7 +133,7 @@ async def _answer_nobody(services: Services, connection: Connection, lease: Leas
     if scene.unfinished is None:
         await let_go(connection, lease)
         return
-    state = "handed_over" if scene.mode == "human" else "no_reply"
+    state: TurnState = "handed_over" if scene.mode == "human" else "no_reply"
     end = TurnEnd(
         turn_id=scene.unfinished.turn_id,
         state=state,

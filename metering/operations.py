@@ -18,6 +18,7 @@ ReceiptSubject = Literal["turn", "message", "received", "rental", "call"]
 RefusalReason = Literal[
     "insufficient_credits",  # more than the whole balance, even at the floor: the tenant pauses
     "tenant_paused",  # paused earlier; nothing was tried
+    "credits_in_flight",  # the wallet could pay, but holds in flight kept the credits for too long
     "over_budget",  # a daily limit, even at the floor; `scope` says which
     "hold_ended",  # released or expired, and the balance cannot pay afresh
     "no_such_charge",  # a refund of a charge that never was

@@ -1,0 +1,187 @@
+"""The ledger's queue: one transaction in flight per tenant; what arrives meanwhile is the next batch.
+
+That makes a hot tenant fast without a cache: the balance of record stays the wallet row. A batch that fails is
+repeated one by one, so that a bad row harms nobody else; a caller that is cancelled never cancels a batch.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from gateway.db import Database
+from metering import ledger
+from metering.connection import Connection
+from metering.operations import Applied, Ended, Held, Hold, MustWait, Operation, Outcome, Refused
+
+OTHER_PROCESSES_POLL_S = 0.2  # their holds end without a word to this process
+
+Check = Callable[[Connection], Awaitable[bool]]
+Write = Callable[[Connection, Outcome], Awaitable[None]]
+OnResumed = Callable[[Connection, UUID, datetime], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Companion:
+    """Rows of the caller that go with an operation, in its transaction.
+
+    `check` runs under the wallet's lock, before the operation is decided: False, and it is not. `write` runs after the
+    ledger's rows, for every outcome but MustWait, repeated ones too.
+    """
+
+    check: Check | None = None
+    write: Write | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    operation: Operation
+    companion: Companion | None
+    done: "asyncio.Future[Outcome | None]"
+
+
+@dataclass(slots=True)
+class _Tenant:
+    queue: list[_Waiting] = field(default_factory=list)
+    task: "asyncio.Task[None] | None" = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    holds_waiting: int = 0
+
+
+class Ledger:
+    """Submits operations in batches. Nothing is kept of a tenant that nobody is waiting for."""
+
+    def __init__(
+        self, db: Database, *, now: Callable[[], datetime], on_resumed: OnResumed, batch_max: int = 256
+    ) -> None:
+        self._db = db
+        self._now = now
+        self._on_resumed = on_resumed
+        self._batch_max = batch_max
+        self._tenants: defaultdict[UUID, _Tenant] = defaultdict(_Tenant)
+
+    async def submit(self, tenant_id: UUID, operation: Operation, companion: Companion | None = None) -> Outcome | None:
+        """Apply an operation in the tenant's next batch; None if its companion's check said no.
+
+        Raises what the companion raises, and the database's errors; the operation was then not applied.
+        """
+        waiting = _Waiting(operation, companion, asyncio.get_running_loop().create_future())
+        tenant = self._tenants[tenant_id]
+        tenant.queue.append(waiting)
+        if tenant.task is None:
+            tenant.task = asyncio.create_task(self._work(tenant_id, tenant))
+        return await asyncio.shield(waiting.done)
+
+    async def hold(
+        self, tenant_id: UUID, hold: Hold, companion: Companion | None = None, *, wait_s: float
+    ) -> Held | Refused | None:
+        """Open a hold, waiting for holds in flight: for `wait_s` in full, and for as long again with a shorter answer.
+
+        Refused with `credits_in_flight` if even then they keep what this one needs.
+        """
+        clock = asyncio.get_running_loop().time
+        asked_at = clock()
+        tenant = self._tenants[tenant_id]
+        tenant.holds_waiting += 1
+        try:
+            while True:
+                waited = clock() - asked_at
+                changed = tenant.changed
+                asked = replace(
+                    hold, may_shrink=waited >= wait_s, expires_at=hold.expires_at + timedelta(seconds=waited)
+                )
+                outcome = await self.submit(tenant_id, asked, companion)
+                match outcome:
+                    case Held() | Refused() | None:
+                        return outcome
+                    case MustWait() if waited >= 2 * wait_s:
+                        return Refused(
+                            key=hold.key, reason="credits_in_flight", needed_millicredits=hold.min_millicredits
+                        )
+                    case MustWait():
+                        pass
+                    case _:
+                        raise AssertionError(f"a hold does not end as {type(outcome).__name__}")
+                await _set_within(changed, OTHER_PROCESSES_POLL_S)
+        finally:
+            tenant.holds_waiting -= 1
+            self._forget(tenant_id, tenant)
+
+    async def close(self) -> None:
+        """Wait for everything that was submitted."""
+        while tasks := [tenant.task for tenant in self._tenants.values() if tenant.task is not None]:
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _work(self, tenant_id: UUID, tenant: _Tenant) -> None:
+        while tenant.queue:
+            batch = tenant.queue[: self._batch_max]
+            del tenant.queue[: self._batch_max]
+            try:
+                await self._commit(tenant_id, tenant, batch)
+            except Exception as error:  # noqa: BLE001 - belongs to whoever submitted, who is told below
+                await self._one_by_one(tenant_id, tenant, batch, error)
+        tenant.task = None
+        self._forget(tenant_id, tenant)
+
+    async def _one_by_one(self, tenant_id: UUID, tenant: _Tenant, batch: Sequence[_Waiting], error: Exception) -> None:
+        if len(batch) == 1:
+            if not batch[0].done.cancelled():
+                batch[0].done.set_exception(error)
+            return
+        for waiting in batch:
+            try:
+                await self._commit(tenant_id, tenant, [waiting])
+            except Exception as own:  # noqa: BLE001 - as above
+                if not waiting.done.cancelled():
+                    waiting.done.set_exception(own)
+
+    async def _commit(self, tenant_id: UUID, tenant: _Tenant, batch: Sequence[_Waiting]) -> None:
+        """Apply a batch in one transaction and tell everybody how it went for them."""
+        decided: dict[_Waiting, Outcome | None] = dict.fromkeys(batch)
+        now = self._now()
+        async with self._db.transaction(tenant_id) as connection:
+            wanted = await _wanted(connection, tenant_id, batch)
+            outcomes = await ledger.apply(connection, tenant_id, [waiting.operation for waiting in wanted], now=now)
+            for waiting, outcome in zip(wanted, outcomes, strict=True):
+                decided[waiting] = outcome
+                companion = waiting.companion
+                if companion is not None and companion.write is not None and not isinstance(outcome, MustWait):
+                    await companion.write(connection, outcome)
+            if any(isinstance(outcome, Applied) and outcome.resumed for outcome in outcomes):
+                await self._on_resumed(connection, tenant_id, now)
+        for waiting, settled in decided.items():
+            if not waiting.done.done():
+                waiting.done.set_result(settled)
+        if any(isinstance(outcome, Applied | Ended) for outcome in outcomes):
+            tenant.changed.set()
+            tenant.changed = asyncio.Event()
+
+    def _forget(self, tenant_id: UUID, tenant: _Tenant) -> None:
+        idle = tenant.task is None and not tenant.queue and not tenant.holds_waiting
+        if idle and self._tenants.get(tenant_id) is tenant:
+            del self._tenants[tenant_id]
+
+
+async def _wanted(connection: Connection, tenant_id: UUID, batch: Sequence[_Waiting]) -> list[_Waiting]:
+    """Return what its companions still want, asked under the wallet's lock."""
+    checks = [waiting for waiting in batch if waiting.companion is not None and waiting.companion.check is not None]
+    if not checks:
+        return list(batch)
+    await ledger.lock(connection, tenant_id)
+    return [waiting for waiting in batch if await _is_wanted(connection, waiting)]
+
+
+async def _is_wanted(connection: Connection, waiting: _Waiting) -> bool:
+    if waiting.companion is None or waiting.companion.check is None:
+        return True
+    return await waiting.companion.check(connection)
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass

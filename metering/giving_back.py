@@ -1,0 +1,104 @@
+"""Credits that return, and credits whose time is over (pure)."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID, uuid5
+
+from metering.books import Books, ChargedBefore, GrantRow
+from metering.operations import Applied, Ended, ExpireGrant, Outcome, Refund, Refused
+from metering.posting import payload_hash, post, replayed
+
+REFUND_LIVES_FOR = timedelta(days=30)  # when the grant it came from has expired
+
+
+def decide(books: Books, operation: Refund | ExpireGrant) -> Outcome:
+    return _refund(books, operation) if isinstance(operation, Refund) else _expire_grant(books, operation)
+
+
+def _refund(books: Books, operation: Refund) -> Outcome:
+    """Give part or all of a charge back to the grants it was taken from, the last taken first."""
+    hashed = payload_hash(operation)
+    if operation.key in books.keys:
+        return replayed(books, operation.key, hashed)
+    charge = books.charges.get(operation.charge_key)
+    if charge is None:
+        return Refused(key=operation.key, reason="no_such_charge")
+    total = sum(line.amount_millicredits for line in operation.lines)
+    if total > -charge.entry.amount_millicredits - charge.refunded:
+        return Refused(key=operation.key, reason="refund_exceeds_charge", needed_millicredits=total)
+    if total == 0:
+        return Ended(key=operation.key)
+    charge.refunded += total
+    books.count_usage(operation.day, operation.channel, operation.lines, sign=-1)
+    return post(
+        books,
+        kind="refund",
+        key=operation.key,
+        amount=total,
+        payload=hashed,
+        grants=_return(books, charge, total, key=operation.key),
+        reason=operation.reason,
+        refunds_sequence=charge.entry.sequence,
+    )
+
+
+def _return(books: Books, charge: ChargedBefore, total: int, *, key: str) -> Sequence[tuple[UUID, int]]:
+    given: dict[UUID, int] = {}
+    homeless = 0
+    for place in reversed(range(len(charge.taken))):
+        grant_id, left = charge.taken[place]
+        part = min(left, total)
+        total -= part
+        charge.taken[place] = (grant_id, left - part)
+        grant = books.grants[grant_id]
+        if grant.is_over(books.now):
+            homeless += part
+        elif part:
+            grant.remaining += part
+            books.changed_grants.add(grant_id)
+            given[grant_id] = given.get(grant_id, 0) + part
+    if total:
+        raise AssertionError("a charge was taken from its grants in full")
+    if homeless:
+        given[_new_home(books, homeless, key=key)] = homeless
+    return list(given.items())
+
+
+def _new_home(books: Books, amount: int, *, key: str) -> UUID:
+    """Make a grant for what comes back to one that has expired."""
+    row = GrantRow(
+        grant_id=uuid5(books.tenant_id, key),
+        kind="refund",
+        reference=key,
+        reason="refund to an expired grant",
+        amount=amount,
+        remaining=amount,
+        granted_at=books.now,
+        expires_at=books.now + REFUND_LIVES_FOR,
+    )
+    books.grants[row.grant_id] = row
+    books.new_grants.append(row)
+    return row.grant_id
+
+
+def _expire_grant(books: Books, operation: ExpireGrant) -> Applied | Ended:
+    """Take what is left of a grant whose time is over, as far as no hold needs it; the rest when holds end."""
+    grant = books.grants.get(operation.grant_id)
+    if grant is None or not grant.is_over(books.now):
+        return Ended(key=f"expiry:{operation.grant_id}")
+    amount = min(grant.remaining, books.wallet.available)
+    key = f"expiry:{operation.grant_id}:{books.wallet.sequence + 1}"
+    if not amount:
+        return Ended(key=key)
+    grant.remaining -= amount
+    grant.expired_at = books.now
+    books.changed_grants.add(grant.grant_id)
+    return post(
+        books,
+        kind="expiry",
+        key=key,
+        amount=-amount,
+        payload=key.encode().ljust(32, b"\0")[:32],
+        grants=[(grant.grant_id, -amount)],
+        reason="expired",
+    )

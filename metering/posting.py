@@ -1,0 +1,98 @@
+"""Writing an entry into the books (pure): its sequence, balances, hash, and the key that makes it once."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+import orjson
+
+from metering.books import Books, KnownKey, Posting
+from metering.chain import Entry, EntryKind, chain_hash
+from metering.operations import Applied, Capture, Charge, Grant, Outcome, ReceiptDraft, Refund, Refused
+
+# Made anew by each attempt, or a note beside the amount: no part of what is being paid.
+_NOT_PAYLOAD = frozenset({"receipt_id", "grant_id", "provider_usage", "reason", "day"})
+
+
+def payload_hash(operation: Grant | Capture | Charge | Refund) -> bytes:
+    """Return 32 bytes that are the same for a repeated operation and for no other under its key."""
+    return hashlib.sha256(orjson.dumps([type(operation).__name__, _plain(operation)])).digest()
+
+
+def post(
+    books: Books,
+    *,
+    kind: EntryKind,
+    key: str,
+    amount: int,
+    payload: bytes,
+    grants: Sequence[tuple[UUID, int]],
+    reason: str = "",
+    receipt: ReceiptDraft | None = None,
+    refunds_sequence: int | None = None,
+    absorbed: int = 0,
+) -> Applied:
+    """Append an entry and move the balance; a grant or a refund resumes a paused tenant."""
+    wallet = books.wallet
+    entry = Entry(
+        sequence=wallet.sequence + 1,
+        kind=kind,
+        key=key,
+        amount_millicredits=amount,
+        balance_before_millicredits=wallet.balance,
+        balance_after_millicredits=wallet.balance + amount,
+        receipt_id=receipt.receipt_id if receipt else None,
+        refunds_sequence=refunds_sequence,
+        reason=reason,
+        created_at=books.now,
+    )
+    wallet.chain_hash = chain_hash(wallet.chain_hash, books.tenant_id, entry)
+    wallet.sequence, wallet.balance = entry.sequence, entry.balance_after_millicredits
+    resumed = wallet.paused and kind in ("grant", "refund") and wallet.available > 0
+    if resumed:
+        wallet.paused = False
+    books.wallet_changed = True
+    books.keys[key] = KnownKey(payload, entry)
+    books.postings.append(
+        Posting(entry=entry, hash=wallet.chain_hash, payload_hash=payload, grants=list(grants), receipt=receipt)
+    )
+    return _applied(entry, absorbed=absorbed, resumed=resumed)
+
+
+def replayed(books: Books, key: str, payload: bytes) -> Outcome:
+    """Answer an operation whose key was used before."""
+    known = books.keys[key]
+    if known.payload_hash != payload:
+        return Refused(key=key, reason="key_reused")
+    return _applied(known.entry, replayed=True)
+
+
+def _applied(entry: Entry, *, absorbed: int = 0, resumed: bool = False, replayed: bool = False) -> Applied:
+    return Applied(
+        key=entry.key,
+        sequence=entry.sequence,
+        amount_millicredits=entry.amount_millicredits,
+        balance_before_millicredits=entry.balance_before_millicredits,
+        balance_after_millicredits=entry.balance_after_millicredits,
+        receipt_id=entry.receipt_id,
+        absorbed_millicredits=absorbed,
+        resumed=resumed,
+        replayed=replayed,
+    )
+
+
+def _plain(value: object) -> object:
+    """Return a value as JSON that does not depend on how it was made."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {
+            field.name: _plain(getattr(value, field.name)) for field in fields(value) if field.name not in _NOT_PAYLOAD
+        }
+    if isinstance(value, tuple | list):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, UUID):
+        return value.hex
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return value
