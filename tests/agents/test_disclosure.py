@@ -24,6 +24,8 @@ def agent(**changes: object) -> AgentConfiguration:
         "Sie schreiben mit unserer KI-Assistentin.",
         "Ich bin kein Mensch, sondern eine KI.",
         "Kein Mensch, eine KI!",
+        "Ich bin kein Mensch sondern eine KI.",
+        "Not a person but AI.",
         "Keine Sorge, ich bin eine KI.",
         "Künstliche Intelligenz beantwortet Ihre Fragen.",
         "Mit Hilfe künstlicher Intelligenz.",

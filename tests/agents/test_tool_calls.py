@@ -118,9 +118,14 @@ async def test_a_result_is_never_written_over(db: Database, other: RecordedCall)
     assert await found(db) == (BOOKED,)
 
 
-async def test_a_result_does_not_answer_another_calls_intent(db: Database) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [replace(BOOKED, name="cancel"), replace(BOOKED, arguments={"at": "11:00"})],
+    ids=["another tool", "other arguments"],
+)
+async def test_a_result_does_not_answer_another_calls_intent(db: Database, other: RecordedCall) -> None:
     async with db.transaction(TENANT) as connection:
-        await intend(connection, replace(BOOKED, name="cancel"))
+        await intend(connection, other)
     with pytest.raises(ValueError, match="is taken"):
         async with db.transaction(TENANT) as connection:
             await record(connection)
