@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from gateway.db import Database
+from metering.ledger import apply
 from metering.operations import Grant
 
 CREDIT_MILLICREDITS: Final = 10_000_000  # 10,000 credits
@@ -35,8 +36,6 @@ async def create_tenant(db: Database, name: str, *, now: datetime, new_id: Calla
 async def grant(
     db: Database, tenant_id: UUID, amount_millicredits: int, *, now: datetime, new_id: Callable[[], UUID]
 ) -> None:
-    from metering.ledger import apply  # noqa: PLC0415 - tests without money do without it
-
     grant_id = new_id()
     granted = Grant(
         reference=str(grant_id),
