@@ -1,8 +1,9 @@
 """The model's input for one turn, within a token budget (pure).
 
-In this order: what never changes within a version (so that providers' prompt caches hit), the newest
-history that fits, what changes from turn to turn, the new messages. `input_tokens` is what is charged:
-the text of these messages, one by one. Tool definitions, recorded tool traffic and images are free.
+One system message, the newest history that fits, the new messages. The system message begins with what never
+changes within a version, so that providers' prompt caches hit, and ends with what changes from turn to turn: one
+and the first, because many servers refuse a system message anywhere else. `input_tokens` is what is charged: the
+text of these messages, one by one. Tool definitions, recorded tool traffic and images are free.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -66,24 +67,23 @@ def build_prompt(
 
     `history` and `new_messages` are oldest first. History is left out from its oldest end, never within a
     message; new messages only if they alone are too long, the newest is cut with a mark then. The budget is
-    exceeded only by system texts that do so themselves, and then by the newest message's first tokens.
+    exceeded only by a system text that does so itself, and then by the newest message's first tokens.
     """
     here = configuration.on_channel(channel)
 
     def count(message: ChatMessage) -> _Counted:
         return _Counted(message, count_tokens(message.text))
 
-    stable = count(ChatMessage(role="system", text=stable_text(here, channel)))
-    told = volatile_text(
+    volatile = volatile_text(
         here, contact_facts=contact_facts, now=now, first_answer=first_answer, count_tokens=count_tokens
     )
-    volatile = count(ChatMessage(role="system", text=told))
-    room = budget_tokens - stable.tokens - volatile.tokens
+    system = count(ChatMessage(role="system", text=f"{stable_text(here, channel)}\n\n{volatile}"))
+    room = budget_tokens - system.tokens
     written = [_new_message(here, message, now) for message in new_messages]
     newest = _fit_new(_with_few_images(written), room=room, mark=cut_mark(here), count_tokens=count_tokens)
     room -= sum(counted.tokens for counted in newest)
     past = _fit_history(here, history, room=room, count=count)
-    everything = (stable, *past, volatile, *newest)
+    everything = (system, *past, *newest)
     return Prompt(
         messages=tuple(counted.message for counted in everything),
         input_tokens=sum(counted.tokens for counted in everything),

@@ -58,21 +58,24 @@ def build(
 
 
 def system_tokens(count_tokens: CountTokens = words) -> int:
-    return sum(count_tokens(message.text) for message in build(said("")).messages[:2])
+    return count_tokens(build(said("")).messages[0].text)
 
 
 def texts(messages: Sequence[ChatMessage]) -> list[str]:
     return [message.text for message in messages]
 
 
-def test_the_prompt_is_stable_text_then_history_then_the_moment_then_the_new_messages() -> None:
+def test_the_prompt_is_one_system_message_then_history_then_the_new_messages() -> None:
     history = [said("Hallo", minutes_ago=9), said("Guten Tag!", role="agent", minutes_ago=8)]
     prompt = build(said("Habt ihr offen?"), said("Und morgen?"), history=history)
-    assert [message.role for message in prompt.messages] == ["system", "user", "assistant", "system", "user", "user"]
-    assert prompt.messages[0].text == stable_text(AGENT, "whatsapp")
-    assert texts(prompt.messages[1:3]) == ["Hallo", "Guten Tag!"]
-    assert "Dienstag, 24. November 2026, 11:00 Uhr" in prompt.messages[3].text
-    assert texts(prompt.messages[4:]) == ["Habt ihr offen?", "Und morgen?"]
+    assert [message.role for message in prompt.messages] == ["system", "user", "assistant", "user", "user"]
+    assert texts(prompt.messages[1:]) == ["Hallo", "Guten Tag!", "Habt ihr offen?", "Und morgen?"]
+
+
+def test_the_system_message_begins_with_what_never_changes() -> None:
+    system = build(said("Hallo")).messages[0].text
+    assert system.startswith(stable_text(AGENT, "whatsapp") + "\n\n")
+    assert system.endswith("Jetzt ist Dienstag, 24. November 2026, 11:00 Uhr (Europe/Berlin).")
 
 
 def test_every_messages_text_is_counted_and_nothing_else() -> None:
@@ -100,20 +103,20 @@ def test_every_text_is_counted_message_by_message_and_once() -> None:
 def test_history_is_left_out_from_its_oldest_end_and_never_within_a_message() -> None:
     history = [said(f"{number} eins zwei drei", minutes_ago=60 - number) for number in range(6)]
     prompt = build(said("neu"), history=history, budget_tokens=system_tokens() + 1 + 4 + 4 + 3)
-    assert texts(prompt.messages[1:-2]) == ["4 eins zwei drei", "5 eins zwei drei"]
+    assert texts(prompt.messages[1:-1]) == ["4 eins zwei drei", "5 eins zwei drei"]
 
 
 def test_history_that_fits_to_the_token_is_kept_and_one_token_more_is_not() -> None:
     history = [said("eins zwei drei")]
     room = system_tokens() + 1 + 3
-    assert len(build(said("neu"), history=history, budget_tokens=room).messages) == 4
-    assert len(build(said("neu"), history=history, budget_tokens=room - 1).messages) == 3
+    assert len(build(said("neu"), history=history, budget_tokens=room).messages) == 3
+    assert len(build(said("neu"), history=history, budget_tokens=room - 1).messages) == 2
 
 
 def test_an_older_short_message_does_not_jump_over_a_longer_one_that_was_left_out() -> None:
     history = [said("kurz"), said("eins zwei drei vier fünf sechs")]
     prompt = build(said("neu"), history=history, budget_tokens=system_tokens() + 1 + 3)
-    assert texts(prompt.messages[1:-2]) == []
+    assert texts(prompt.messages[1:-1]) == []
 
 
 def test_a_newest_message_that_is_too_long_alone_is_cut_with_a_mark() -> None:
@@ -130,15 +133,15 @@ def test_the_newest_message_gets_a_little_room_even_if_the_system_text_takes_all
     long = " ".join(f"w{number}" for number in range(5000))
     prompt = build(said(long), history=[said("alt")], budget_tokens=10)
     assert words(prompt.messages[-1].text) == NEWEST_TOKENS_MIN
-    assert len(prompt.messages) == 3
+    assert len(prompt.messages) == 2
 
 
 def test_of_many_new_messages_the_newest_stay_and_the_first_that_does_not_fit_is_cut() -> None:
     long = " ".join(f"w{number}" for number in range(1000))
     prompt = build(said("ganz alt"), said(long), said("mitte"), said("neu"), budget_tokens=system_tokens() + 500)
-    assert texts(prompt.messages[3:]) == ["mitte", "neu"]
-    assert prompt.messages[2].text.endswith("[… gekürzt]")
-    assert words(prompt.messages[2].text) == 498
+    assert texts(prompt.messages[2:]) == ["mitte", "neu"]
+    assert prompt.messages[1].text.endswith("[… gekürzt]")
+    assert words(prompt.messages[1].text) == 498
 
 
 @given(
@@ -178,7 +181,7 @@ def test_at_most_four_images_are_shown_and_the_newest_are() -> None:
 
 def test_images_of_history_are_not_shown_again_and_a_bare_picture_is_not_replayed() -> None:
     prompt = build(said("neu"), history=[said("", images=1), said("mit Bild", images=2)])
-    assert texts(prompt.messages[1:-2]) == ["mit Bild"]
+    assert texts(prompt.messages[1:-1]) == ["mit Bild"]
     assert not any(message.images for message in prompt.messages)
 
 
