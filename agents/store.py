@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 
 from agents.agent import AgentConfiguration, parse_agent
-from agents.connection import Connection
+from agents.connection import Connection, savepoint
 from agents.errors import ConfigurationError
 
 VersionCache = MutableMapping[tuple[UUID, UUID, int], AgentConfiguration]
@@ -147,7 +147,7 @@ async def publish(
     stored = _stored(configuration)
     version = await _same_version(connection, tenant_id, agent_id, found["published_version"], stored)
     try:
-        async with connection.transaction():  # a savepoint: the caller's transaction lives on
+        async with savepoint(connection):
             if version is None:
                 version = await _insert_version(connection, tenant_id, agent_id, stored, now=now, note=note)
             await _point_at(connection, tenant_id, agent_id, version=version, name=configuration.name)

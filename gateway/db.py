@@ -14,7 +14,6 @@ from uuid import UUID
 import asyncpg
 import orjson
 from asyncpg.pool import Pool, PoolConnectionProxy
-from asyncpg.transaction import Transaction
 
 from gateway.errors import DatabaseUnavailableError
 from metering.connection import Connection
@@ -46,6 +45,10 @@ async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     )
 
 
+async def _keep(_connection: "Pool[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]") -> None:
+    """Reset nothing when a connection returns to its pool: no setting here outlives its transaction."""
+
+
 def split_connections(total: int) -> tuple[int, int]:
     """Divide a process's connections: (the tenants' role, the queue's role)."""
     queue = min(3, max(1, total // 8))
@@ -71,6 +74,7 @@ async def _pool(url: str, role: str, connections: int) -> "Pool[asyncpg.Record]"
         max_size=connections,
         timeout=CONNECT_S,
         init=_prepare,
+        reset=_keep,
         server_settings={
             "role": role,
             "timezone": "UTC",
@@ -81,15 +85,14 @@ async def _pool(url: str, role: str, connections: int) -> "Pool[asyncpg.Record]"
     )
 
 
-async def _begin(pool: "Pool[asyncpg.Record]") -> "tuple[PoolConnectionProxy[asyncpg.Record], Transaction]":
+async def _begin(pool: "Pool[asyncpg.Record]", words: str) -> "PoolConnectionProxy[asyncpg.Record]":
     """Take a connection and begin; sits out a short restart of the database."""
     deadline = asyncio.get_running_loop().time() + RECONNECT_S
     while True:
         try:
             connection = await pool.acquire(timeout=ACQUIRE_S)
-            transaction = connection.transaction()
             try:
-                await transaction.start()
+                await connection.execute(words)
             except BaseException:
                 await pool.release(connection)
                 raise
@@ -100,7 +103,13 @@ async def _begin(pool: "Pool[asyncpg.Record]") -> "tuple[PoolConnectionProxy[asy
                 raise DatabaseUnavailableError("The database cannot be reached.") from error
             await asyncio.sleep(RECONNECT_PAUSE_S)
         else:
-            return connection, transaction
+            return connection
+
+
+async def _commit(connection: "PoolConnectionProxy[asyncpg.Record]") -> None:
+    # A transaction in which a statement failed is rolled back by COMMIT, silently.
+    if await connection.execute("COMMIT") != "COMMIT":
+        raise asyncpg.InFailedSQLTransactionError("rolled back: a statement had failed before")
 
 
 def _is_lost(connection: "PoolConnectionProxy[asyncpg.Record]") -> bool:
@@ -131,18 +140,18 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def _transaction(self, pool: "Pool[asyncpg.Record]", tenant_id: UUID | None) -> AsyncIterator[Connection]:
-        connection, transaction = await _begin(pool)
+        # One round trip: the tenant is set where the transaction begins.
+        tenant = "" if tenant_id is None else f"SELECT set_config('app.tenant', '{UUID(int=tenant_id.int)}', true)"
+        connection = await _begin(pool, f"BEGIN; {tenant}")
         token = _open_transaction.set(True)
         try:
             try:
-                if tenant_id is not None:
-                    await connection.execute("SELECT set_config('app.tenant', $1, true)", str(tenant_id))
                 yield connection
+                await _commit(connection)
             except BaseException:
                 if not _is_lost(connection):
-                    await transaction.rollback()
+                    await connection.execute("ROLLBACK")
                 raise
-            await transaction.commit()
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             if _is_lost(connection):
                 raise DatabaseUnavailableError("The database was lost in the middle of a transaction.") from error

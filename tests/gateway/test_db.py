@@ -94,6 +94,40 @@ async def test_an_error_rolls_back_and_frees_the_connection(
         assert await connection.fetchval("SELECT locale FROM tenant") == "de"
 
 
+async def test_a_transaction_in_which_a_statement_failed_does_not_pass_for_committed(
+    db: Database, new_id: Callable[[], UUID]
+) -> None:
+    async def swallow() -> None:
+        async with db.transaction(new_id()) as connection:
+            with contextlib.suppress(asyncpg.DivisionByZeroError):
+                await connection.execute("SELECT 1 / 0")
+
+    with pytest.raises(asyncpg.InFailedSQLTransactionError):
+        await swallow()
+
+
+async def test_a_cancelled_transaction_is_rolled_back_and_its_connection_serves_the_next(
+    db: Database, clock: Clock, new_id: Callable[[], UUID]
+) -> None:
+    acme = await create_tenant(db, "Acme", now=clock.now(), new_id=new_id)
+    began = asyncio.Event()
+
+    async def work() -> None:
+        async with db.transaction(acme) as connection:
+            await connection.execute("UPDATE tenant SET locale = 'en'")
+            began.set()
+            await connection.execute("SELECT pg_sleep(30)")
+
+    task = asyncio.create_task(work())
+    await began.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with db.directory() as connection:
+        assert await connection.fetchval("SELECT locale FROM tenant") == "de"
+        assert await connection.fetchval("SELECT current_setting('app.tenant', true)") in (None, "")
+
+
 @pytest.mark.parametrize(("total", "parts"), [(4, (3, 1)), (16, (14, 2)), (20, (18, 2)), (200, (197, 3))])
 def test_the_roles_share_a_processs_connections(total: int, parts: tuple[int, int]) -> None:
     assert split_connections(total) == parts
