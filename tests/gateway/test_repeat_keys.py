@@ -3,7 +3,7 @@ from datetime import timedelta
 from gateway.db import Database
 from gateway.repeat_keys import Done, RepeatKey, find_done, forget_old, remember
 from tests.conftest import Clock
-from tests.metering.ledger_rows import some_id
+from tests.metering.spending import some_id
 
 ASKED = RepeatKey(key="order-17", request_hash=b"asked")
 

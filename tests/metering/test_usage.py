@@ -1,13 +1,15 @@
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.db import Database
+from metering.rates import Item, Line
 from metering.usage import Runway, Usage, read_runway, runway, usage_between
-from tests.metering.ledger_rows import LedgerRows, some_id
+from tests.metering.spending import Spending, some_id
 
-TODAY = date(2026, 11, 24)
+AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+TODAY = AT.date()
 
 
 def used(days_ago: int, amount: int, item: str = "chat_input") -> Usage:
@@ -21,14 +23,16 @@ def computed(rows: list[Usage], *, began: int, available: int = 1_000_000) -> Ru
 
 
 async def test_usage_is_listed_by_day_channel_and_item(db: Database) -> None:
-    rows = LedgerRows(db, some_id())
-    await rows.usage(TODAY, "whatsapp", "chat_output", 30, 6_000)
-    await rows.usage(TODAY, "whatsapp", "chat_input", 1_200, 48_000)
-    await rows.usage(TODAY, "", "number_mobile", 1, 60_000_000)
-    await rows.usage(TODAY - timedelta(days=1), "sms", "sms_sent", 2, 5_000_000)
-    await rows.usage(TODAY - timedelta(days=2), "sms", "sms_sent", 9, 22_500_000)
-    async with db.transaction(rows.tenant_id) as connection:
-        listed = await usage_between(connection, rows.tenant_id, first=TODAY - timedelta(days=1), last=TODAY)
+    spending = Spending(db, some_id())
+    await spending.grant(100_000_000, AT)
+    await spending.charge([Line(Item.CHAT_INPUT, 700, 40), Line(Item.CHAT_OUTPUT, 30, 200)], AT)
+    await spending.charge([Line(Item.CHAT_INPUT, 500, 40)], AT)
+    await spending.charge([Line(Item.NUMBER_MOBILE, 1, 60_000_000)], AT, subject="rental", channel=None)
+    for days_ago, segments in ((1, 2), (2, 9)):
+        day = TODAY - timedelta(days=days_ago)
+        await spending.charge([Line(Item.SMS_SENT, segments, 2_500_000)], AT, channel="sms", day=day)
+    async with db.transaction(spending.tenant_id) as connection:
+        listed = await usage_between(connection, spending.tenant_id, first=TODAY - timedelta(days=1), last=TODAY)
     assert [(row.day.day, row.channel, row.item, row.quantity, row.amount_millicredits) for row in listed] == [
         (23, "sms", "sms_sent", 2, 5_000_000),
         (24, "whatsapp", "chat_input", 1_200, 48_000),
@@ -37,12 +41,27 @@ async def test_usage_is_listed_by_day_channel_and_item(db: Database) -> None:
     ]
 
 
+async def test_what_was_given_back_was_not_used(db: Database) -> None:
+    spending = Spending(db, some_id())
+    await spending.grant(1_000_000, AT)
+    receipt_id = await spending.charge([Line(Item.CHAT_INPUT, 700, 40), Line(Item.CHAT_OUTPUT, 30, 200)], AT)
+    await spending.refund(receipt_id, [Line(Item.CHAT_OUTPUT, 20, 200)], AT)
+    async with db.transaction(spending.tenant_id) as connection:
+        listed = await usage_between(connection, spending.tenant_id, first=TODAY, last=TODAY)
+    assert [(row.item, row.quantity, row.amount_millicredits) for row in listed] == [
+        ("chat_input", 700, 28_000),
+        ("chat_output", 10, 2_000),
+    ]
+
+
 async def test_the_runway_is_read_from_the_last_whole_week(db: Database) -> None:
-    rows = LedgerRows(db, some_id())
+    spending = Spending(db, some_id())
+    await spending.grant(1_000_000, AT)
     for days_ago, amount in ((40, 99), (8, 70_000), (7, 700), (1, 700), (0, 50_000)):
-        await rows.usage(TODAY - timedelta(days=days_ago), "whatsapp", "chat_input", 1, amount)
-    async with db.transaction(rows.tenant_id) as connection:
-        found = await read_runway(connection, rows.tenant_id, today=TODAY, available_millicredits=10_000)
+        day = TODAY - timedelta(days=days_ago)
+        await spending.charge([Line(Item.CHAT_INPUT, amount, 1)], AT, day=day)
+    async with db.transaction(spending.tenant_id) as connection:
+        found = await read_runway(connection, spending.tenant_id, today=TODAY, available_millicredits=10_000)
     assert found == Runway(
         first=date(2026, 11, 17),
         last=date(2026, 11, 23),

@@ -2,18 +2,18 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 from metering.rates import Item, Line
-from tests.cast import CREDIT_MILLICREDITS, Cast
+from tests.cast import Cast
 from tests.conftest import Clock
 from tests.gateway.api.conftest import Caller, Salon
-from tests.metering.ledger_rows import LedgerRows
+from tests.metering.spending import Spending
 
 LINES = (Line(Item.CHAT_INPUT, 1_200, 40), Line(Item.CHAT_OUTPUT, 30, 200))
 
 
 async def answer_as_agent(salon: Salon, cast: Cast, conversation_id: UUID, clock: Clock) -> str:
     """Let the agent have answered, charged, in two parts."""
-    rows = LedgerRows(salon.services.db, cast.acme, sequence=1, balance=CREDIT_MILLICREDITS)
-    receipt_id = await rows.charge(LINES, clock.now(), conversation_id=conversation_id)
+    spending = Spending(salon.services.db, cast.acme)
+    receipt_id = await spending.charge(LINES, clock.now(), conversation_id=conversation_id)
     for place, text in enumerate(("Ja,", "ab neun.")):
         await salon.sql(
             """INSERT INTO message (tenant_id, message_id, conversation_id, line_id, contact_id, direction, author,

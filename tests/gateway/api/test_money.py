@@ -6,14 +6,9 @@ from metering.rates import Item, Line
 from tests.cast import CREDIT_MILLICREDITS, Cast
 from tests.conftest import Clock
 from tests.gateway.api.conftest import Caller, Salon
-from tests.metering.ledger_rows import LedgerRows
+from tests.metering.spending import Spending
 
 LINES = (Line(Item.CHAT_INPUT, 1_200, 40), Line(Item.TOOL_USE, 2, 0), Line(Item.CHAT_OUTPUT, 30, 200))
-
-
-def rows_of(salon: Salon, cast: Cast) -> LedgerRows:
-    """Entries after the grant that every test begins with."""
-    return LedgerRows(salon.services.db, cast.acme, sequence=1, balance=CREDIT_MILLICREDITS)
 
 
 async def test_the_balance_is_told_in_millicredits(acme: Caller, broke: Caller) -> None:
@@ -30,7 +25,9 @@ async def test_a_receipt_shows_quantity_times_rate_and_the_balance_around_it(
     acme: Caller, salon: Salon, cast: Cast, clock: Clock
 ) -> None:
     turn_id = uuid4()
-    receipt_id = await rows_of(salon, cast).charge(LINES, clock.now(), turn_id=turn_id, agent_version=3)
+    receipt_id = await Spending(salon.services.db, cast.acme).charge(
+        LINES, clock.now(), turn_id=turn_id, agent_version=3
+    )
     receipt = await acme.get(f"/receipts/{receipt_id}")
     assert receipt["id"] == str(receipt_id)
     assert receipt["turn_id"] == str(turn_id)
@@ -48,8 +45,8 @@ async def test_a_receipt_shows_quantity_times_rate_and_the_balance_around_it(
 async def test_pages_of_ledger_and_receipts_show_everything_exactly_once(
     acme: Caller, salon: Salon, cast: Cast, clock: Clock
 ) -> None:
-    rows = rows_of(salon, cast)
-    written = [str(await rows.charge(LINES, clock.now())) for _ in range(5)]
+    spending = Spending(salon.services.db, cast.acme)
+    written = [str(await spending.charge(LINES, clock.now())) for _ in range(5)]
     ledger = await acme.walk("/ledger", limit=2)
     assert [entry["sequence"] for entry in ledger] == [6, 5, 4, 3, 2, 1]
     assert [entry["amount_millicredits"] for entry in ledger] == [-54_000] * 5 + [CREDIT_MILLICREDITS]
@@ -64,10 +61,10 @@ async def test_pages_of_ledger_and_receipts_show_everything_exactly_once(
 async def test_receipts_can_be_asked_for_by_turn_and_conversation(
     acme: Caller, salon: Salon, cast: Cast, clock: Clock
 ) -> None:
-    rows, turn_id, conversation_id = rows_of(salon, cast), uuid4(), uuid4()
-    of_turn = await rows.charge(LINES, clock.now(), turn_id=turn_id, conversation_id=conversation_id)
-    of_conversation = await rows.charge(LINES, clock.now(), conversation_id=conversation_id)
-    await rows.charge(LINES, clock.now())
+    spending, turn_id, conversation_id = Spending(salon.services.db, cast.acme), uuid4(), uuid4()
+    of_turn = await spending.charge(LINES, clock.now(), turn_id=turn_id, conversation_id=conversation_id)
+    of_conversation = await spending.charge(LINES, clock.now(), conversation_id=conversation_id)
+    await spending.charge(LINES, clock.now())
     assert [each["id"] for each in await acme.walk("/receipts", turn_id=turn_id)] == [str(of_turn)]
     assert [each["id"] for each in await acme.walk("/receipts", conversation_id=conversation_id)] == [
         str(of_conversation),
@@ -75,18 +72,28 @@ async def test_receipts_can_be_asked_for_by_turn_and_conversation(
     ]
 
 
-async def test_usage_lists_days_and_says_how_long_the_credits_last(acme: Caller, salon: Salon, cast: Cast) -> None:
-    rows = rows_of(salon, cast)
-    await rows.usage(date(2026, 11, 23), "whatsapp", "chat_input", 1_200, 1_000_000)
-    await rows.usage(date(2026, 11, 24), "whatsapp", "chat_output", 30, 6_000)
-    await rows.usage(date(2026, 10, 1), "", "number_mobile", 1, 60_000_000)
+async def test_usage_lists_days_and_says_how_long_the_credits_last(
+    acme: Caller, salon: Salon, cast: Cast, clock: Clock
+) -> None:
+    spending = Spending(salon.services.db, cast.acme)
+    await spending.charge([Line(Item.CHAT_INPUT, 25_000, 40)], clock.now(), day=date(2026, 11, 23))
+    await spending.charge([Line(Item.CHAT_OUTPUT, 30, 200)], clock.now())
+    await spending.charge([Line(Item.NUMBER_LOCAL, 1, 1_000_000)], clock.now(), channel=None, day=date(2026, 11, 23))
+    await spending.charge([Line(Item.CHAT_OUTPUT, 1, 200)], clock.now(), day=date(2026, 10, 1))
     usage = await acme.get("/usage", from_="2026-11-23", to="2026-11-24")
     assert usage["items"] == [
         {
             "day": "2026-11-23",
             "channel": "whatsapp",
             "item": "chat_input",
-            "quantity": 1_200,
+            "quantity": 25_000,
+            "amount_millicredits": 1_000_000,
+        },
+        {
+            "day": "2026-11-23",
+            "channel": None,
+            "item": "number_local",
+            "quantity": 1,
             "amount_millicredits": 1_000_000,
         },
         {
@@ -103,8 +110,8 @@ async def test_usage_lists_days_and_says_how_long_the_credits_last(acme: Caller,
         "to": "2026-11-23",
         "days": 7,
         "spent_millicredits": 1_000_000,
-        "available_millicredits": CREDIT_MILLICREDITS,
-        "days_left": 70,
+        "available_millicredits": CREDIT_MILLICREDITS - 2_006_200,
+        "days_left": 55,
         "forecast_month_millicredits": 4_285_714,
     }
 
