@@ -1,0 +1,192 @@
+"""The command line: every command's name, arguments and help. The work is loaded when a command runs."""
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from gateway.cli.running import with_services, with_settings
+
+app = typer.Typer(
+    name="turnmeter",
+    help="A gateway between customers and a business's AI agent, with the meter built in.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # its tracebacks show local variables, and secrets among them
+    rich_markup_mode=None,
+)
+tenant_app = typer.Typer(help="Make, list and show tenants.", no_args_is_help=True)
+credits_app = typer.Typer(help="Grant credits and look at a balance.", no_args_is_help=True)
+apikey_app = typer.Typer(help="Make, list and revoke keys for the API.", no_args_is_help=True)
+secrets_app = typer.Typer(help="Look after stored secrets.", no_args_is_help=True)
+app.add_typer(tenant_app, name="tenant")
+app.add_typer(credits_app, name="credits")
+app.add_typer(apikey_app, name="apikey")
+app.add_typer(secrets_app, name="secrets")
+
+TenantArgument = Annotated[str, typer.Argument(metavar="TENANT", help="The tenant's name or id.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("serve")
+def serve(
+    *,
+    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8080,
+    role: Annotated[Literal["all", "web", "worker"], typer.Option(help="What this process does.")] = "all",
+) -> None:
+    """Take webhooks and API calls, answer conversations, until it is stopped."""
+    from gateway.cli import serving  # noqa: PLC0415 - heavy, and not needed for --help
+
+    raise typer.Exit(serving.run(host=host, port=port, role=role))
+
+
+@app.command("migrate")
+def migrate(*, as_json: Json = False) -> None:
+    """Bring the database's schema up to date; every start does so too."""
+    from gateway.cli import schema  # noqa: PLC0415 - heavy, and not needed for --help
+
+    with_settings(lambda settings: schema.migrate(settings, as_json=as_json))
+
+
+@tenant_app.command("create")
+def create_tenant(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name that no other tenant has.")],
+    *,
+    plan: Annotated[str | None, typer.Option(help="Whose first package of credits is granted at once.")] = None,
+    owner_email: Annotated[str | None, typer.Option(help="Signs in with it and is alerted there.")] = None,
+    owner_password: Annotated[str | None, typer.Option(help="At least 12 characters.")] = None,
+    locale: Annotated[str, typer.Option(help="How numbers are written: de or en.")] = "de",
+    timezone: Annotated[str, typer.Option(help="Where its days begin.")] = "Europe/Berlin",
+    as_json: Json = False,
+) -> None:
+    """Make a tenant, on account."""
+    from gateway.cli import tenant  # noqa: PLC0415 - heavy, and not needed for --help
+    from gateway.tenants import NewTenant  # noqa: PLC0415 - see above
+
+    wanted = NewTenant(
+        name=name, locale=locale, timezone=timezone, owner_email=owner_email, owner_password=owner_password
+    )
+    with_services(lambda services: tenant.create(services, wanted, plan, as_json=as_json))
+
+
+@tenant_app.command("list")
+def list_tenants(*, as_json: Json = False) -> None:
+    """List all tenants."""
+    from gateway.cli import tenant  # noqa: PLC0415 - heavy, and not needed for --help
+
+    with_services(lambda services: tenant.list_all(services, as_json=as_json))
+
+
+@tenant_app.command("show")
+def show_tenant(name_or_id: TenantArgument, *, as_json: Json = False) -> None:
+    """Show a tenant's plan, balance, agents and lines."""
+    from gateway.cli import tenant  # noqa: PLC0415 - heavy, and not needed for --help
+
+    with_services(lambda services: tenant.show(services, name_or_id, as_json=as_json))
+
+
+@credits_app.command("grant")
+def grant_credits(
+    name_or_id: TenantArgument,
+    amount: Annotated[str, typer.Argument(metavar="CREDITS", help="Up to three decimals, such as 5000 or 12.5.")],
+    reason: Annotated[str, typer.Option(help="Stands on the tenant's statement.")],
+    expires: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day they are good.")] = None,
+    reference: Annotated[str | None, typer.Option(help="Grants once, however often it is repeated.")] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Put credits into a tenant's wallet; services that had paused resume."""
+    from gateway.cli import credits  # noqa: A004, PLC0415 - heavy, and not needed for --help
+
+    expires_on: date | None = None if expires is None else expires.date()
+    wanted = credits.WantedGrant(credits=amount, reason=reason, expires_on=expires_on, reference=reference)
+    with_services(lambda services: credits.grant(services, name_or_id, wanted, as_json=as_json))
+
+
+@credits_app.command("balance")
+def show_balance(name_or_id: TenantArgument, *, as_json: Json = False) -> None:
+    """Show what is in a tenant's wallet."""
+    from gateway.cli import credits  # noqa: A004, PLC0415 - heavy, and not needed for --help
+
+    with_services(lambda services: credits.balance(services, name_or_id, as_json=as_json))
+
+
+@app.command("statement")
+def show_statement(
+    name_or_id: TenantArgument,
+    month: Annotated[str | None, typer.Option(help="Such as 2026-11; the current one if left out.")] = None,
+    *,
+    csv: Annotated[bool, typer.Option("--csv", help="Print a table for a spreadsheet.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Print a month's statement: every entry, with the balance before and after."""
+    from gateway.cli import statement  # noqa: PLC0415 - heavy, and not needed for --help
+
+    with_services(
+        lambda services: statement.statement(services, name_or_id, month=month, as_csv_table=csv, as_json=as_json)
+    )
+
+
+@app.command("apply")
+def apply_file(
+    name_or_id: TenantArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="Agents and lines; - reads from a pipe.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Make a tenant's agents and lines as a file says; new lines charge their first month."""
+    from gateway.cli import tenant_file  # noqa: PLC0415 - heavy, and not needed for --help
+
+    raise typer.Exit(with_services(lambda services: tenant_file.apply(services, name_or_id, file, as_json=as_json)))
+
+
+@app.command("export")
+def export_tenant(name_or_id: TenantArgument, *, as_json: Json = False) -> None:
+    """Print a tenant's agents and lines as a file that apply reads; no secrets are in it."""
+    from gateway.cli import tenant_file  # noqa: PLC0415 - heavy, and not needed for --help
+
+    with_services(lambda services: tenant_file.export(services, name_or_id, as_json=as_json))
+
+
+@apikey_app.command("create")
+def create_api_key(
+    name_or_id: TenantArgument,
+    label: Annotated[str, typer.Option(help="What it is for.")] = "",
+    *,
+    as_json: Json = False,
+) -> None:
+    """Make a key for the API; it is shown this once."""
+    from gateway.cli import apikey  # noqa: PLC0415 - heavy, and not needed for --help
+
+    with_services(lambda services: apikey.create(services, name_or_id, label=label, as_json=as_json))
+
+
+@apikey_app.command("list")
+def list_api_keys(name_or_id: TenantArgument, *, as_json: Json = False) -> None:
+    """List a tenant's keys, without their secrets."""
+    from gateway.cli import apikey  # noqa: PLC0415 - heavy, and not needed for --help
+
+    with_services(lambda services: apikey.list_all(services, name_or_id, as_json=as_json))
+
+
+@apikey_app.command("revoke")
+def revoke_api_key(
+    name_or_id: TenantArgument,
+    api_key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as apikey list shows it.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """End a key at once."""
+    from gateway.cli import apikey  # noqa: PLC0415 - heavy, and not needed for --help
+
+    with_services(lambda services: apikey.revoke(services, name_or_id, api_key_id, as_json=as_json))
+
+
+@secrets_app.command("rotate")
+def rotate_secrets(*, as_json: Json = False) -> None:
+    """Put every stored secret under the first key of TURNMETER_SECRET_KEY."""
+    from gateway.cli import secret  # noqa: PLC0415 - heavy, and not needed for --help
+
+    with_services(lambda services: secret.rotate(services, as_json=as_json))

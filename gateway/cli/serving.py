@@ -1,0 +1,30 @@
+"""`serve`: webhooks, the API and the worker in one process, or parts of them."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from gateway.app import build_app, open_services
+from gateway.limits import Limits
+from gateway.logs import configure_logs
+from gateway.server import Build, Parts, Role, serve
+from gateway.settings import Settings, load_settings
+from gateway.worker import Worker
+
+
+def run(*, host: str, port: int, role: Role) -> int:
+    """Serve until a signal; return the exit code."""
+    configure_logs()
+    return serve(building(load_settings(), role), host=host, port=port, drain_s=Limits().drain_s)
+
+
+def building(settings: Settings, role: Role) -> Build:
+    """Return what `gateway.server.serve` builds a process from; every role answers for its health."""
+
+    @contextlib.asynccontextmanager
+    async def build(stopping: asyncio.Event) -> AsyncIterator[Parts]:
+        async with open_services(settings) as services:
+            app = build_app(services, stopping=stopping, public=role != "worker")
+            yield Parts(app=app, worker=None if role == "web" else Worker(services), metrics=services.metrics)
+
+    return build
