@@ -53,6 +53,7 @@ def application(
     async def prepare(request: web.Request, response: web.StreamResponse) -> None:
         for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
+        response.headers["Server"] = "turnmeter"  # and not which versions of what
         if https:
             response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
         if response.content_type.endswith("json"):

@@ -118,6 +118,7 @@ async def test_every_answer_has_careful_headers_unless_a_page_says_otherwise() -
             headers = (await client.get(path)).headers
             assert headers["X-Content-Type-Options"] == "nosniff"
             assert headers["X-Frame-Options"] == "DENY"
+            assert headers["Server"] == "turnmeter"
             assert headers["Cache-Control"] == "no-store"
             assert "max-age" in headers["Strict-Transport-Security"]
             assert headers["Content-Security-Policy"].startswith("default-src 'self'")
