@@ -8,12 +8,15 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from agents.connection import Connection
-from agents.errors import ModelError
+from agents.errors import ModelError, ModelRefusedError, ModelUnavailableError
 from agents.model import ChatMessage, ChatReply, ChatRequest, ToolCall, ToolDefinition
 from agents.prompt import Prompt
 from agents.recorded import RecordedCall
+from agents.responder import Answer, answer
 from agents.retry import ModelPolicy
-from agents.tools.base import ToolContext, Transaction
+from agents.tool_calls import list_recorded
+from agents.toolbox import Toolbox
+from agents.tools.base import Tool, ToolContext, Transaction
 from gateway.db import Database
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
@@ -134,3 +137,68 @@ def on(db: Database) -> Transaction:
 def prompt_of(*recorded: RecordedCall) -> Prompt:
     messages = (ChatMessage(role="system", text="Hilf."), ChatMessage(role="user", text="Samstag um 10?"))
     return Prompt(messages=messages, input_tokens=4, recorded=recorded)
+
+
+BOOKED = RecordedCall(
+    position=0, name="book", arguments={"at": "10:00"}, writes=True, state="done", result="Gebucht: Samstag, 10 Uhr."
+)
+
+
+DOWN = ModelUnavailableError("HTTP 503")
+
+
+REFUSED = ModelRefusedError("HTTP 401")
+
+
+async def respond(
+    model: Scripted,
+    *tools: Tool,
+    context: ToolContext | None = None,
+    policy: ModelPolicy = POLICY,
+    time: Time | None = None,
+    recorded: tuple[RecordedCall, ...] = (),
+) -> Answer:
+    clock = time or Time()
+    return await answer(
+        model,
+        prompt_of(*recorded),
+        tools,
+        context or context_of(),
+        policy,
+        monotonic=clock.monotonic,
+        sleep=clock.sleep,
+    )
+
+
+PATIENT_S = 20.0
+
+
+def toolbox(*tools: Tool, context: ToolContext | None = None, tool_timeout_s: float = 60.0) -> Toolbox:
+    return Toolbox(tools, context or context_of(), replace(POLICY, tool_timeout_s=tool_timeout_s), ())
+
+
+def raising(error: BaseException) -> Action:
+    async def act(_arguments: Mapping[str, object], _connection: Connection | None) -> str:
+        raise error
+
+    return act
+
+
+async def add(arguments: Mapping[str, object], connection: Connection | None) -> str:
+    assert connection is not None
+    await connection.execute(
+        "INSERT INTO contact (tenant_id, contact_id, name, created_at) VALUES ($1, gen_random_uuid(), $2, now())",
+        TENANT,
+        str(arguments.get("name", "")),
+    )
+    return "added"
+
+
+async def added(db: Database) -> list[str]:
+    async with db.transaction(TENANT) as connection:
+        return [row["name"] for row in await connection.fetch("SELECT name FROM contact ORDER BY name")]
+
+
+async def recorded_in(db: Database) -> tuple[RecordedCall, ...]:
+    async with db.transaction(TENANT) as connection:
+        return await list_recorded(connection, TENANT, TURN)

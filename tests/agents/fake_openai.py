@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from agents.model import ChatMessage, ChatRequest, ToolDefinition
+from agents.openai_model import OpenAIModel
+
 Respond = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -153,3 +156,28 @@ async def break_off(request: web.Request) -> web.StreamResponse:
     assert request.transport is not None
     request.transport.close()
     return response
+
+
+PATIENT_S = 60.0
+
+
+QUESTION = "Was kostet ein Haarschnitt für Erika?"
+
+
+def question(*messages: ChatMessage, tools: tuple[ToolDefinition, ...] = (), model: str = "standard") -> ChatRequest:
+    return ChatRequest(
+        model=model,
+        messages=messages or (ChatMessage(role="user", text=QUESTION),),
+        tools=tools,
+        max_output_tokens=800,
+    )
+
+
+@contextlib.asynccontextmanager
+async def asked(*script: Respond) -> AsyncIterator[tuple[OpenAIModel, FakeOpenAI]]:
+    async with fake_openai(*script) as server:
+        model = OpenAIModel("sk-secret", server.url)
+        try:
+            yield model, server
+        finally:
+            await model.close()

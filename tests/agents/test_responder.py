@@ -1,65 +1,24 @@
 """The agent's answer: rounds of tools, failures of models, and what is left of both after a crash."""
 
-import asyncio
-import contextlib
 import itertools
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
 from agents.connection import Connection
-from agents.errors import ModelRefusedError, ModelUnavailableError, NoAnswerError
+from agents.errors import NoAnswerError
 from agents.model import ChatMessage, ToolCall
-from agents.recorded import RecordedCall
-from agents.responder import Answer, ModelPolicy, answer
-from agents.tool_calls import list_recorded
-from agents.tools.base import Tool, ToolContext
-from gateway.db import Database
+from agents.responder import Answer
 from tests.agents.acting import (
-    POLICY,
-    TENANT,
-    TURN,
+    BOOKED,
     Scripted,
-    Takes,
-    Time,
     ToolOf,
     calls,
-    context_of,
-    on,
     prompt_of,
+    respond,
     says,
 )
-
-BOOKED = RecordedCall(
-    position=0, name="book", arguments={"at": "10:00"}, writes=True, state="done", result="Gebucht: Samstag, 10 Uhr."
-)
-DOWN = ModelUnavailableError("HTTP 503")
-REFUSED = ModelRefusedError("HTTP 401")
-
-
-async def respond(
-    model: Scripted,
-    *tools: Tool,
-    context: ToolContext | None = None,
-    policy: ModelPolicy = POLICY,
-    time: Time | None = None,
-    recorded: tuple[RecordedCall, ...] = (),
-) -> Answer:
-    clock = time or Time()
-    return await answer(
-        model,
-        prompt_of(*recorded),
-        tools,
-        context or context_of(),
-        policy,
-        monotonic=clock.monotonic,
-        sleep=clock.sleep,
-    )
-
-
-def outcomes(found: Answer | NoAnswerError) -> list[tuple[object, object]]:
-    return [(attempt["model"], attempt["outcome"]) for attempt in found.attempts]
 
 
 async def test_the_models_words_are_the_answer() -> None:
@@ -106,7 +65,7 @@ async def test_a_tools_result_goes_back_to_the_model_which_then_answers() -> Non
         ChatMessage(role="assistant", text="Ich sehe nach.", tool_calls=(calls("find_free", '{"day": "2026-11-28"}'),)),
         ChatMessage(role="tool", text="10:00, 11:00", tool_call_id="c1"),
     )
-    assert outcomes(found) == [("standard", "ok")] * 2
+    assert [attempt["outcome"] for attempt in found.attempts] == ["ok", "ok"]
 
 
 async def test_after_three_rounds_of_tools_the_model_must_answer_without_them() -> None:
@@ -122,61 +81,6 @@ async def test_calls_of_a_model_that_was_offered_no_tools_are_not_run() -> None:
     assert (await respond(Scripted(says("Hallo.", calls("book"))))).text == "Hallo."
     with pytest.raises(NoAnswerError):
         await respond(Scripted(says("", calls("book"))))
-
-
-async def test_an_unavailable_model_is_asked_again_after_a_short_pause() -> None:
-    time = Time()
-    found = await respond(Scripted(DOWN, says("Gern!")), time=time)
-    assert found.text == "Gern!"
-    assert outcomes(found) == [("standard", "unavailable"), ("standard", "ok")]
-    assert found.attempts[0]["reason"] == "HTTP 503"
-    assert found.attempts[0]["usage"] == {}
-    assert time.slept == [0.5]
-
-
-async def test_when_a_model_stays_away_the_fallback_answers_and_stays_for_the_turn() -> None:
-    model = Scripted(DOWN, DOWN, says("", calls("find_free")), says("Um 10."))
-    found = await respond(model, ToolOf("find_free", "10:00"))
-    assert (found.text, found.model) == ("Um 10.", "small")
-    assert model.models == ["standard", "standard", "small", "small"]
-
-
-async def test_a_refused_request_goes_straight_to_the_fallback() -> None:
-    time = Time()
-    found = await respond(Scripted(REFUSED, says("Gern!")), time=time)
-    assert outcomes(found) == [("standard", "refused"), ("small", "ok")]
-    assert time.slept == []
-
-
-@pytest.mark.parametrize("empty", ["", " \n"])
-async def test_an_empty_answer_is_a_failed_attempt(empty: str) -> None:
-    found = await respond(Scripted(says(empty), says(empty), says("Gern!")))
-    assert outcomes(found) == [("standard", "empty"), ("standard", "empty"), ("small", "ok")]
-    assert found.attempts[0]["usage"] == {"total_tokens": 5}
-
-
-async def test_when_no_model_answers_the_caller_learns_what_was_tried() -> None:
-    with pytest.raises(NoAnswerError) as caught:
-        await respond(Scripted(DOWN, says(""), REFUSED))
-    assert outcomes(caught.value) == [("standard", "unavailable"), ("standard", "empty"), ("small", "refused")]
-    assert not caught.value.wrote
-
-
-async def test_all_tries_share_twenty_seconds() -> None:
-    time = Time()
-    model = Scripted(Takes(14.0, DOWN), Takes(6.0, DOWN), time=time)
-    with pytest.raises(NoAnswerError) as caught:
-        await respond(model, time=time)
-    assert model.timeouts_s == [14.0, 6.0]
-    assert model.models == ["standard", "small"]
-    assert [attempt["took_ms"] for attempt in caught.value.attempts] == [14_000, 6_000]
-
-
-async def test_rounds_share_the_time_too() -> None:
-    time = Time()
-    model = Scripted(Takes(10.0, says("", calls("find_free"))), Takes(1.0, says("Um 10.")), time=time)
-    await respond(model, ToolOf("find_free", "10:00"), time=time)
-    assert model.timeouts_s == [14.0, 7.0]
 
 
 async def test_what_an_earlier_attempt_did_is_shown_to_the_model_and_belongs_to_the_turn() -> None:
@@ -252,141 +156,3 @@ async def test_past_calls_go_back_in_a_form_that_every_server_takes() -> None:
         ("unknown", "{}"),
         ("_", "{}"),
     ]
-
-
-# ---------------------------------------------------------------- with PostgreSQL
-
-
-async def book(arguments: Mapping[str, object], connection: Connection | None) -> str:
-    assert connection is not None
-    await connection.execute(
-        """INSERT INTO contact (tenant_id, contact_id, name, created_at)
-           VALUES ($1, gen_random_uuid(), $2, now())""",
-        TENANT,
-        str(arguments["at"]),
-    )
-    return f"Gebucht: {arguments['at']}"
-
-
-def booking() -> ToolOf:
-    return ToolOf("book", book, writes=True)
-
-
-async def bookings(db: Database) -> list[str]:
-    async with db.transaction(TENANT) as connection:
-        return [row["name"] for row in await connection.fetch("SELECT name FROM contact ORDER BY name")]
-
-
-async def recorded_in(db: Database) -> tuple[RecordedCall, ...]:
-    async with db.transaction(TENANT) as connection:
-        return await list_recorded(connection, TENANT, TURN)
-
-
-async def test_a_write_and_its_record_are_there_together(db: Database) -> None:
-    model = Scripted(says("", calls("book", '{"at": "10:00"}')), says("Gebucht."))
-    found = await respond(model, booking(), context=context_of(on(db)))
-    assert (found.wrote, found.tool_names) == (True, ("book",))
-    assert await bookings(db) == ["10:00"]
-    assert await recorded_in(db) == (replace(BOOKED, result="Gebucht: 10:00"),)
-
-
-async def test_a_turn_answered_again_after_a_crash_does_not_book_twice(db: Database) -> None:
-    class CrashError(BaseException):
-        pass
-
-    async def crash() -> None:
-        raise CrashError
-
-    first = Scripted(says("", calls("book", '{"at": "10:00"}')), crash)  # type: ignore[arg-type]  # never returns
-    with pytest.raises(CrashError):
-        await respond(first, booking(), context=context_of(on(db)))
-
-    again = says("", calls("book", '{"at": "10:00"}'), calls("book", '{"at": "11:00"}', call_id="c2"))
-    found = await respond(
-        Scripted(again, says("Beide gebucht.")),
-        booking(),
-        context=context_of(on(db), attempt=2),
-        recorded=await recorded_in(db),
-    )
-    assert found.text == "Beide gebucht."
-    assert found.tool_names == ("book", "book")
-    assert await bookings(db) == ["10:00", "11:00"]
-    assert [(call.position, call.arguments["at"]) for call in await recorded_in(db)] == [(0, "10:00"), (1, "11:00")]
-
-
-async def test_a_model_that_goes_away_after_a_write_leaves_the_write_and_says_so(db: Database) -> None:
-    policy = replace(POLICY, fallback_model=None)
-    model = Scripted(says("", calls("book", '{"at": "10:00"}')), REFUSED)
-    with pytest.raises(NoAnswerError) as caught:
-        await respond(model, booking(), context=context_of(on(db)), policy=policy)
-    assert caught.value.wrote
-    assert await bookings(db) == ["10:00"]
-
-
-async def test_a_turn_cancelled_within_a_write_leaves_neither_the_write_nor_its_record(db: Database) -> None:
-    written = asyncio.Event()
-
-    async def book_slowly(arguments: Mapping[str, object], connection: Connection | None) -> str:
-        await book(arguments, connection)
-        written.set()
-        await asyncio.Event().wait()
-        return "never"
-
-    tool = ToolOf("book", book_slowly, writes=True)
-    model = Scripted(says("", calls("book", '{"at": "10:00"}')))
-    turn = asyncio.create_task(respond(model, tool, context=context_of(on(db))))
-    await written.wait()
-    turn.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await turn
-    assert await bookings(db) == []
-    assert await recorded_in(db) == ()
-
-
-class StepByStep:
-    """A database that takes one step of the loop for everything, and remembers how its transactions ended."""
-
-    def __init__(self) -> None:
-        self.ends: list[str] = []
-
-    @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        await asyncio.sleep(0)
-        try:
-            yield self  # type: ignore[misc]  # a record is all that is asked of it
-            await asyncio.sleep(0)
-        except BaseException:
-            self.ends.append("rolled back")
-            raise
-        self.ends.append("committed")
-
-    async def fetchval(self, *_arguments: object) -> int:
-        await asyncio.sleep(0)
-        return 1
-
-
-async def test_a_turn_can_be_cancelled_at_any_moment() -> None:
-    async def act(_arguments: Mapping[str, object], _connection: Connection | None) -> str:
-        await asyncio.sleep(0)
-        return "ok"
-
-    def ask(database: StepByStep) -> "asyncio.Task[Answer]":
-        tools = (ToolOf("look", act, uses_database=True), ToolOf("book", act, writes=True))
-        round_1 = says("", calls("look"), calls("book", call_id="c2"), calls("look", '{"a": 1}', call_id="c3"))
-        model = Scripted(round_1, says("Fertig."))
-        return asyncio.create_task(respond(model, *tools, context=context_of(database.transaction)))
-
-    for steps in itertools.count():
-        database = StepByStep()
-        task = ask(database)
-        for _ in range(steps):
-            await asyncio.sleep(0)
-        if task.done():
-            assert (await task).text == "Fertig."
-            assert database.ends == ["committed"] * 3
-            assert steps > 5
-            return
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert asyncio.all_tasks() == {asyncio.current_task()}
