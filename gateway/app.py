@@ -11,14 +11,18 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import aiohttp
+from aiohttp import web
 
 from agents.openai_model import OpenAIModel
-from gateway import postgres
+from gateway import health, postgres
+from gateway.api.routes import routes as api_routes
 from gateway.arrivals import Arrivals
 from gateway.channels.whatsapp.client import MetaChannel
+from gateway.channels.whatsapp.routes import routes as whatsapp_routes
 from gateway.db import Database
 from gateway.group_commit import Ledger
 from gateway.ids import uuid7
+from gateway.inbox import accepting
 from gateway.limits import Limits
 from gateway.metrics import Metrics
 from gateway.migrate import upgrade
@@ -28,6 +32,7 @@ from gateway.secret_key import kept_secret_key
 from gateway.services import Services
 from gateway.settings import Settings
 from gateway.throttle import Throttle
+from gateway.web import application
 from metering.plans import load_plans
 from metering.rates import load_rate_cards
 from metering.tokens import CountTokens, load_counter
@@ -101,6 +106,28 @@ async def open_services(
         services = build_services(settings, db=db, http=http, model=model, now=now, new_id=new_id, limits=limits)
         stack.push_async_callback(services.ledger.close)
         yield services
+
+
+def build_app(services: Services, *, stopping: asyncio.Event, public: bool = True) -> web.Application:
+    """Return the HTTP application; without `public`, only what says how the process is."""
+    settings = services.settings
+    routes = health.routes(
+        services.db, services.metrics, stopping=stopping.is_set, metrics_token=settings.metrics_token
+    )
+    if public:
+        routes += whatsapp_routes(
+            accept=accepting(services),
+            app_secret=settings.whatsapp_app_secret,
+            verify_token=settings.whatsapp_verify_token,
+            body_max=services.limits.webhook_bytes,
+        )
+        routes += api_routes(services)
+    return application(
+        routes,
+        body_bytes_max=services.limits.webhook_bytes,
+        https=settings.public_url.startswith("https://"),
+        stopping=stopping.is_set,
+    )
 
 
 def _counter(settings: Settings) -> CountTokens:

@@ -5,6 +5,7 @@ within the limits. No answer after the request was written: nobody knows, so the
 one the message is sent once more if the window is still open, and given back after that.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Literal, assert_never
 from uuid import UUID
@@ -31,7 +32,7 @@ FREE_WHILE_OPTED_OUT = "system"  # the one confirmation that a STOP is answered 
 BACK_OFF_S = (2.0, 8.0, 30.0, 120.0, 600.0)
 
 Refusal = Literal["window_closed", "opted_out", "too_often", "lost"]
-Verdict = Literal["send", "throttle", "ask_reports", "already_reported"] | Refusal
+Verdict = Literal["send", "ask_reports", "already_reported"] | Refusal
 
 log = structlog.get_logger(__name__)
 
@@ -73,19 +74,21 @@ async def send(services: Services, lease: SendLease) -> bool:
     """Try one leased message; return whether it has left, so that the next one may."""
     async with services.db.transaction(lease.tenant_id) as connection:
         letter = await outbox_store.lock_letter(connection, lease)
+    if letter is None:
+        return False
+    # The worker renews the lease while we wait for our place in the number's and the customer's pace.
+    await asyncio.sleep(services.throttle.wait_s(letter.number, letter.reply_address))
+    async with services.db.transaction(lease.tenant_id) as connection:
+        letter = await outbox_store.lock_letter(connection, lease)
         if letter is None:
             return False
         decided = verdict(services, letter)
-        wait_s = services.throttle.wait_s(letter.number, letter.reply_address) if decided == "send" else 0.0
-        decided = "throttle" if wait_s > 0 else decided
-        await _record(services, connection, lease, decided, wait_s)
+        await _record(services, connection, lease, decided)
     match decided:
         case "send":
             return await _hand_to_provider(services, lease, letter)
         case "already_reported":
             return True
-        case "throttle":
-            services.arrivals.announce(lease.tenant_id, lease.conversation_id, services.after(wait_s))
         case "window_closed" | "opted_out" | "too_often" | "lost":
             await _give_up(services, lease, failure=decided)
         case "ask_reports":
@@ -95,16 +98,12 @@ async def send(services: Services, lease: SendLease) -> bool:
     return False
 
 
-async def _record(
-    services: Services, connection: Connection, lease: SendLease, decided: Verdict, wait_s: float
-) -> None:
+async def _record(services: Services, connection: Connection, lease: SendLease, decided: Verdict) -> None:
     """Write down what is about to happen, before it does."""
     now = services.now()
     match decided:
         case "send":
             await outbox_store.start_attempt(connection, lease, now=now, lease_until=services.lease_until(now))
-        case "throttle":
-            await outbox_store.try_again(connection, lease, due_at=services.after(wait_s))
         case "ask_reports":
             await outbox_store.wait_for_report(connection, lease, due_at=services.after(services.limits.unknown_wait_s))
         case "already_reported":

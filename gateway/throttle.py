@@ -5,6 +5,7 @@ of which a few may be sent ahead.
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 KEYS_MAX = 100_000
@@ -45,3 +46,17 @@ class Buckets:
 
     def __len__(self) -> int:
         return len(self._free_at)
+
+
+class Throttle:
+    """The pace of one process: per number of ours, and per customer on it."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._numbers = Buckets(PER_NUMBER)
+        self._pairs = Buckets(PER_PAIR)
+
+    def wait_s(self, number: str, contact: str) -> float:
+        """Take a place in both queues; return the seconds until it is one's turn."""
+        now = self._monotonic()
+        return max(self._numbers.take(number, now), self._pairs.take(f"{number} {contact}", now))

@@ -230,8 +230,8 @@ WITH freed AS (
   RETURNING conversation_id, line_id, contact_id, next_position - cardinality($15::uuid[]) AS position),
 {_TURN_AFTER},
 part AS (
-  SELECT message_id, text, refund_lines, place
-  FROM unnest($15::uuid[], $16::text[], $17::jsonb[]) WITH ORDINALITY AS part (message_id, text, refund_lines, place)),
+  SELECT message_id, text, place, $17::jsonb -> (place::integer - 1) AS refund_lines
+  FROM unnest($15::uuid[], $16::text[]) WITH ORDINALITY AS part (message_id, text, place)),
 written AS (
   INSERT INTO message (tenant_id, message_id, conversation_id, line_id, contact_id, direction, author, kind, text,
                        turn_id, receipt_id, state, created_at)

@@ -1,0 +1,37 @@
+"""What can go wrong at a vendor, switched on while it runs."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True, kw_only=True)
+class MetaFaults:
+    """Counters go down with each use; switches stay until they are turned off."""
+
+    delay_s: float = 0.0  # before every answer
+    throttled: int = 0  # the next sends: 429 with code 130429
+    unwell: int = 0  # the next sends: 500 with code 131000
+    dropped_after_accept: int = 0  # the next sends: taken, and the connection dies before the answer
+    dropped_before_accept: int = 0  # the next sends: the connection dies and nothing was taken
+    refusal_codes: list[int] = field(default_factory=list)  # the next sends: 400 with these codes
+    failed_later_codes: list[int] = field(default_factory=list)  # the next sends: 200, and a failed status after it
+    reports_withheld: bool = False  # statuses wait for `release_reports`
+    reports_shuffled: bool = False
+    reports_batched: bool = False  # the statuses of a message in one webhook
+    copies: int = 1  # how often every webhook is posted
+    late_s: float = 0.0  # customers' messages carry a time so long ago
+    media_missing: bool = False
+    typing_refused: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class ModelFaults:
+    """For the fake model server; as above."""
+
+    delay_s: float = 0.0
+    throttled: int = 0
+    unwell: int = 0
+    dropped: int = 0
+    empty: int = 0
+    malformed: int = 0
+    down: bool = False  # every request is answered 503
+    models_down: set[str] = field(default_factory=set)

@@ -1,0 +1,276 @@
+"""A whole world for a story: Meta, a model, a salon with credits, and the gateway between them, on real sockets.
+
+Times are short, so that a story takes a second; the clock can be put forward, so that a day can pass.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import aiohttp
+from aiohttp import web
+
+from gateway.app import build_app, open_services, system_id, system_now
+from gateway.identity import create_api_key
+from gateway.limits import Limits
+from gateway.line_file import parse_tenant_file
+from gateway.lines import apply_file
+from gateway.services import Services
+from gateway.settings import Settings, load_settings
+from gateway.simulator.customer import Customer
+from gateway.simulator.meta import FakeMeta
+from gateway.simulator.meta_wire import Business, Person
+from gateway.simulator.openai_chat import Brain, FakeOpenAI, Said
+from gateway.tenants import NewTenant, Tenant, create_tenant
+from gateway.worker import Worker
+from metering.audit import audit
+from metering.operations import Grant
+from metering.receipts import Receipt, list_receipts
+
+APP_SECRET = "story-app-secret"
+ACCESS_TOKEN = "story-access-token"
+QUICK = Limits(
+    burst_quiet_ms=60,
+    burst_media_quiet_ms=80,
+    burst_cap_ms=400,
+    poll_s=0.05,
+    sweep_s=0.2,
+    lease_s=2.0,
+    hold_wait_s=5.0,
+    drain_s=5.0,
+)
+SALON = """
+[[agent]]
+name = "Rezeption"
+instructions = "Du bist die Rezeption des Salons Lindenhof."
+greeting = "Hallo, hier ist die digitale Assistentin (KI) vom Salon Lindenhof."
+language = "de"
+tools = ["appointments", "opening_hours", "handover"]
+answer_max_tokens = 400
+away_text = "Wir melden uns, sobald es geht."
+[agent.hours]
+monday = ["09:00-18:00"]
+tuesday = ["09:00-13:00", "14:00-18:00"]
+wednesday = ["09:00-18:00"]
+thursday = ["09:00-18:00"]
+friday = ["09:00-18:00"]
+[[agent.service]]
+name = "Haarschnitt"
+minutes = 45
+price = "42 Euro"
+[[line]]
+number = "{number}"
+kind = "mobile"
+agent = "Rezeption"
+channels = ["whatsapp"]
+whatsapp_provider = "meta"
+whatsapp_phone_number_id = "{phone_number_id}"
+"""
+
+
+def answer(_request: object) -> Said:
+    return Said(text="Ein Haarschnitt kostet 42 Euro.")
+
+
+@dataclass
+class Salon:
+    """One tenant of the story."""
+
+    tenant: Tenant
+    business: Business
+    api_key: str
+
+    @property
+    def tenant_id(self) -> UUID:
+        return self.tenant.tenant_id
+
+
+@dataclass
+class World:
+    """Everything a story touches."""
+
+    meta: FakeMeta
+    model: FakeOpenAI
+    services: Services
+    url: str
+    http: aiohttp.ClientSession
+    clock: "Offset"
+    salons: list[Salon] = field(default_factory=list)
+
+    @property
+    def salon(self) -> Salon:
+        return self.salons[0]
+
+    def customer(self, number: int = 1, *, salon: Salon | None = None, name: str = "Anna") -> Customer:
+        person = Person(name=name, wa_id=f"4917{number:08d}")
+        return Customer(self.meta, (salon or self.salon).business, person)
+
+    async def add_salon(self, name: str, *, amount_credits: int, file: str = SALON) -> Salon:
+        number = len(self.salons) + 1
+        business = Business(phone_number_id=f"100000{number}", display_number=f"+491510000000{number}")
+        self.meta.businesses[business.phone_number_id] = business
+        services = self.services
+        tenant = await create_tenant(
+            services.db, services.ledger, NewTenant(name=name), None, now=services.now(), new_id=services.new_id
+        )
+        # A line's first month is paid at once, so that first.
+        await self.grant(tenant.tenant_id, 60_000)
+        text = file.format(number=business.display_number, phone_number_id=business.phone_number_id)
+        await apply_file(services, tenant, parse_tenant_file(text, ()))
+        if amount_credits:
+            await self.grant(tenant.tenant_id, amount_credits)
+        async with services.db.transaction(tenant.tenant_id) as connection:
+            key = await create_api_key(
+                connection, tenant.tenant_id, api_key_id=services.new_id(), label="story", now=services.now()
+            )
+        salon = Salon(tenant=tenant, business=business, api_key=key.token)
+        self.salons.append(salon)
+        return salon
+
+    async def grant(self, tenant_id: UUID, amount_credits: int) -> None:
+        grant_id = self.services.new_id()
+        await self.services.ledger.submit(
+            tenant_id,
+            Grant(
+                reference=str(grant_id),
+                grant_id=grant_id,
+                kind="manual",
+                amount_millicredits=amount_credits * 1000,
+                reason="story",
+            ),
+        )
+
+    async def wallet(self, salon: Salon | None = None) -> tuple[int, int, str]:
+        """Return balance, held (both in millicredits) and state."""
+        tenant_id = (salon or self.salon).tenant_id
+        async with self.services.db.transaction(tenant_id) as connection:
+            row = await connection.fetchrow(
+                "SELECT balance_millicredits, held_millicredits, state FROM wallet WHERE tenant_id = $1", tenant_id
+            )
+        assert row is not None
+        return row["balance_millicredits"], row["held_millicredits"], row["state"]
+
+    async def receipts(self, salon: Salon | None = None) -> list[Receipt]:
+        """Return the receipts of turns, oldest first."""
+        tenant_id = (salon or self.salon).tenant_id
+        async with self.services.db.transaction(tenant_id) as connection:
+            rows = await list_receipts(connection, tenant_id, limit=200)
+        return [receipt for receipt in reversed(rows) if receipt.subject == "turn"]
+
+    async def rows(self, query: str, *arguments: object, salon: Salon | None = None) -> list[dict[str, object]]:
+        tenant_id = (salon or self.salon).tenant_id
+        async with self.services.db.transaction(tenant_id) as connection:
+            return [dict(row) for row in await connection.fetch(query, *arguments)]
+
+    async def api(self, method: str, path: str, *, salon: Salon | None = None, json: object = None) -> tuple[int, dict]:  # type: ignore[type-arg]  # any JSON
+        headers = {"Authorization": f"Bearer {(salon or self.salon).api_key}"}
+        async with self.http.request(method, self.url + path, headers=headers, json=json) as response:
+            return response.status, await response.json(content_type=None)
+
+    async def quiet(self, *, timeout_s: float = 20.0) -> None:
+        """Wait until nothing is due, held, on its way or unreported."""
+        await self.meta.settled()
+        await until(self._is_quiet, timeout_s=timeout_s)
+
+    async def audit(self) -> None:
+        """Recompute every tenant's ledger; raises on a difference."""
+        for salon in self.salons:
+            async with self.services.db.transaction(salon.tenant_id) as connection:
+                found = await audit(connection, salon.tenant_id, self.services.rate_cards)
+            assert not found, found
+
+    async def _is_quiet(self) -> bool:
+        busy = await self._count("SELECT count(*) FROM conversation WHERE due_at IS NOT NULL")
+        busy += await self._count(
+            "SELECT count(*) FROM outbox WHERE state IN ('pending', 'sending') OR state = 'unknown' AND due_at <= now()"
+        )
+        busy += await self._count("SELECT count(*) FROM hold WHERE state = 'open'")
+        if busy:
+            return False
+        await self.meta.settled()
+        return True
+
+    async def _count(self, query: str) -> int:
+        total = 0
+        for salon in self.salons:
+            rows = await self.rows(query, salon=salon)
+            total += int(str(rows[0]["count"]))
+        return total
+
+
+class Offset:
+    """The system's clock, put forward."""
+
+    def __init__(self) -> None:
+        self.by = timedelta()
+
+    def now(self) -> datetime:
+        return system_now() + self.by
+
+
+async def until(holds: Callable[[], Awaitable[bool]], *, timeout_s: float = 15.0) -> None:
+    """Wait until something holds. Raises TimeoutError."""
+    async with asyncio.timeout(timeout_s):
+        while not await holds():  # noqa: ASYNC110 - another process may be what changes it
+            await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    database_url: str, folder: Path, *, brain: Brain = answer, limits: Limits = QUICK
+) -> AsyncIterator[World]:
+    """Open a world without a salon yet."""
+    clock = Offset()
+    async with contextlib.AsyncExitStack() as stack:
+        meta = FakeMeta(webhook_url="", app_secret=APP_SECRET, token=ACCESS_TOKEN, businesses=[])
+        model = FakeOpenAI(brain)
+        meta_url = await stack.enter_async_context(meta.running())
+        model_url = await stack.enter_async_context(model.running())
+        settings = settings_for(database_url, folder, meta_url=meta_url, model_url=model_url)
+        services = await stack.enter_async_context(
+            open_services(settings, now=clock.now, new_id=system_id, limits=limits)
+        )
+        url = await stack.enter_async_context(served(services))
+        meta.webhook_url = f"{url}/webhooks/whatsapp"
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+        yield World(meta=meta, model=model, services=services, url=url, http=http, clock=clock)
+
+
+def settings_for(database_url: str, folder: Path, *, meta_url: str, model_url: str) -> Settings:
+    return load_settings(
+        {
+            "TURNMETER_DATABASE_URL": database_url,
+            "TURNMETER_DATA_DIR": str(folder),
+            "TURNMETER_CHAT_MODEL": "gpt-4o-mini",
+            "TURNMETER_FALLBACK_MODEL": "gpt-4o",
+            "OPENAI_API_KEY": "story",
+            "OPENAI_BASE_URL": model_url,
+            "WHATSAPP_API_URL": meta_url,
+            "WHATSAPP_APP_SECRET": APP_SECRET,
+            "WHATSAPP_VERIFY_TOKEN": "story-verify",
+            "WHATSAPP_ACCESS_TOKEN": ACCESS_TOKEN,
+        }
+    )
+
+
+@contextlib.asynccontextmanager
+async def served(services: Services) -> AsyncIterator[str]:
+    """Run the gateway: its HTTP server and its worker; yields its address."""
+    stopping = asyncio.Event()
+    runner = web.AppRunner(build_app(services, stopping=stopping), access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    worker = Worker(services)
+    running = asyncio.create_task(worker.run(stopping))
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        stopping.set()
+        await running
+        await worker.drain(services.limits.drain_s)
+        await runner.cleanup()
