@@ -34,8 +34,9 @@ _EXTENSIONS = {
 class OpenAIModel:
     """A `ChatModel` and a `Transcriber`: one request per call, no retries, one client for all calls.
 
-    The SDK is imported with the first call, in a thread, for it takes most of a second. Errors carry the HTTP
-    status and nothing of what the server said: it may quote the customer.
+    The SDK is imported with the first call or `warm_up`, in a thread, for it takes most of a second. Errors carry
+    the HTTP status and nothing of what the server said: it may quote the customer. Servers of one's own often
+    want no key: "" is none.
     """
 
     def __init__(self, api_key: str, base_url: str | None, transcription_model: str = "gpt-4o-mini-transcribe") -> None:
@@ -72,6 +73,10 @@ class OpenAIModel:
             raise ModelUnavailableError("unreadable answer")
         return safe_text(text).strip()
 
+    async def warm_up(self) -> None:
+        """Import the SDK before the first customer waits for it."""
+        await self._open()
+
     async def close(self) -> None:
         """Close the connections; the next call opens new ones."""
         client, self._client = self._client, None
@@ -100,7 +105,7 @@ class OpenAIModel:
 def _make_client(api_key: str, base_url: str) -> "AsyncOpenAI":
     from openai import AsyncOpenAI  # noqa: PLC0415 - most of a second
 
-    return AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0)
+    return AsyncOpenAI(api_key=api_key or "none", base_url=base_url, max_retries=0)  # the SDK insists on one
 
 
 async def _post(client: "AsyncOpenAI", body: dict[str, object], *, timeout_s: float) -> object:

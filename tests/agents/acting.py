@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from agents.connection import Connection
 from agents.errors import ModelError, ModelRefusedError, ModelUnavailableError
-from agents.model import ChatMessage, ChatReply, ChatRequest, ToolCall, ToolDefinition
+from agents.model import ChatMessage, ChatModel, ChatReply, ChatRequest, ToolCall, ToolDefinition
 from agents.prompt import Prompt
 from agents.recorded import RecordedCall
 from agents.responder import Answer, answer
@@ -151,7 +151,7 @@ REFUSED = ModelRefusedError("HTTP 401")
 
 
 async def respond(
-    model: Scripted,
+    model: ChatModel,
     *tools: Tool,
     context: ToolContext | None = None,
     policy: ModelPolicy = POLICY,

@@ -17,6 +17,7 @@ from tests.agents.fake_openai import (
     call,
     completion,
     failing,
+    fake_openai,
     hanging,
     question,
     saying,
@@ -70,6 +71,21 @@ async def test_one_connection_serves_one_call_after_another() -> None:
         for _ in range(3):
             await model.complete(question(), timeout_s=PATIENT_S)
         assert len(server.seen) == 3
+
+
+async def test_a_server_that_wants_no_key_is_asked_without_one() -> None:
+    async with fake_openai(saying(completion("ok"))) as server:
+        model = OpenAIModel("", server.url)
+        assert (await model.complete(question(), timeout_s=PATIENT_S)).text == "ok"
+        await model.close()
+    assert server.seen[0].headers["Authorization"] == "Bearer none"
+
+
+async def test_warming_up_asks_nothing() -> None:
+    async with asked(saying(completion("ok"))) as (model, server):
+        await model.warm_up()
+        assert server.seen == []
+        assert (await model.complete(question(), timeout_s=PATIENT_S)).text == "ok"
 
 
 async def test_two_first_calls_at_once_share_one_client() -> None:

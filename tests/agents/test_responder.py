@@ -19,6 +19,7 @@ from tests.agents.acting import (
     respond,
     says,
 )
+from tests.agents.fake_openai import asked, call, completion, failing, saying
 
 
 async def test_the_models_words_are_the_answer() -> None:
@@ -156,3 +157,17 @@ async def test_past_calls_go_back_in_a_form_that_every_server_takes() -> None:
         ("unknown", "{}"),
         ("_", "{}"),
     ]
+
+
+async def test_a_whole_turn_goes_over_the_wire() -> None:
+    """Throttled once, then a tool, then words; all as a compatible server would see it."""
+    tool = ToolOf("find_free", "10:00")
+    script = [failing(429), saying(completion(None, calls=[call("find_free", "{}")])), saying(completion("Um 10."))]
+    async with asked(*script) as (model, server):
+        found = await respond(model, tool)
+    assert (found.text, found.tool_names) == ("Um 10.", ("find_free",))
+    assert [attempt["outcome"] for attempt in found.attempts] == ["unavailable", "ok", "ok"]
+    messages = server.bodies[-1]["messages"]
+    assert isinstance(messages, list)
+    assert [message["role"] for message in messages] == ["system", "user", "assistant", "tool"]
+    assert messages[-1] == {"role": "tool", "tool_call_id": "call_1", "content": "10:00"}
