@@ -30,7 +30,7 @@ def shorten(text: str, *, max_bytes: int, mark: str) -> str:
     whole = text.encode()
     if len(whole) <= max_bytes:
         return text
-    return whole[: max_bytes - len(mark.encode())].decode(errors="ignore") + mark
+    return whole[: max(0, max_bytes - len(mark.encode()))].decode(errors="ignore") + mark
 
 
 def storable(value: object, *, depth: int = DEPTH_MAX) -> object:

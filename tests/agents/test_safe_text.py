@@ -15,6 +15,7 @@ def test_only_nul_and_lone_surrogates_are_replaced() -> None:
 def test_a_text_that_fits_to_the_byte_stays_whole() -> None:
     assert shorten("äöü", max_bytes=6, mark="…") == "äöü"
     assert shorten("äöüx", max_bytes=6, mark="…") == "ä…"
+    assert shorten("äöüx", max_bytes=2, mark="…") == "…"
 
 
 @given(st.text(alphabet="aä€😀", max_size=60), st.integers(10, 80))
