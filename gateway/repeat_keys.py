@@ -63,11 +63,3 @@ async def remember(
         dict(response),
         now,
     )
-
-
-async def forget_old(connection: Connection, tenant_id: UUID, *, now: datetime) -> int:
-    """Delete the keys that are no longer honoured; return how many there were."""
-    done: str = await connection.execute(
-        "DELETE FROM idempotency_key WHERE tenant_id = $1 AND created_at <= $2", tenant_id, now - HONOURED_FOR
-    )
-    return int(done.rpartition(" ")[2])

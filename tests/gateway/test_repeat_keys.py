@@ -1,7 +1,5 @@
-from datetime import timedelta
-
 from gateway.db import Database
-from gateway.repeat_keys import Done, RepeatKey, find_done, forget_old, remember
+from gateway.repeat_keys import Done, RepeatKey, find_done, remember
 from tests.conftest import Clock
 from tests.metering.spending import some_id
 
@@ -31,14 +29,3 @@ async def test_keys_belong_to_a_tenant(db: Database, clock: Clock) -> None:
     async with db.transaction(mallory) as connection:
         assert await find_done(connection, mallory, "order-17", now=clock.now()) is None
         await remember(connection, mallory, ASKED, status=201, response={}, now=clock.now())
-
-
-async def test_only_old_keys_are_forgotten(db: Database, clock: Clock) -> None:
-    tenant_id = some_id()
-    async with db.transaction(tenant_id) as connection:
-        for age_h, key in ((30, "old"), (24, "just old"), (23, "young")):
-            at = clock.now() - timedelta(hours=age_h)
-            await remember(connection, tenant_id, RepeatKey(key=key, request_hash=b""), status=201, response={}, now=at)
-        assert await forget_old(connection, tenant_id, now=clock.now()) == 2
-        left = await connection.fetch("SELECT key FROM idempotency_key")
-    assert [row["key"] for row in left] == ["young"]

@@ -86,6 +86,16 @@ async def test_a_window_that_the_provider_closed_is_closed(acme: Caller, salon: 
     assert (await acme.post(messages_of(conversation_id), {"text": "?"})).code == "service_window_closed"
 
 
+async def test_a_window_that_closes_while_a_message_is_on_its_way_is_closed_for_it(acme: Caller, salon: Salon) -> None:
+    conversation_id = await salon.receive("Hallo?")
+    async with salon.services.db.transaction(salon.tenant_id) as connection:
+        await connection.execute("UPDATE service_window SET closed_by_provider_at = $1", salon.services.now())
+        sending = asyncio.create_task(acme.post(messages_of(conversation_id), {"text": "Guten Tag"}))
+        await asyncio.sleep(0.1)  # long enough to reach the lock; too short would only test less
+    assert (await sending).code == "service_window_closed"
+    assert await salon.sql("SELECT * FROM outbox") == []
+
+
 async def test_a_customer_who_said_stop_is_left_alone(acme: Caller, salon: Salon) -> None:
     conversation_id = await salon.receive("Hallo")
     await salon.receive("STOP")
