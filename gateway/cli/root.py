@@ -50,6 +50,18 @@ def migrate(*, as_json: Json = False) -> None:
     with_settings(lambda settings: schema.migrate(settings, as_json=as_json))
 
 
+@app.command("audit")
+def audit(
+    name_or_id: Annotated[str | None, typer.Argument(metavar="[TENANT]", help="All tenants if left out.")] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Recompute every balance, receipt and hash from the ledger; fails if anything differs."""
+    from gateway.cli import auditing  # noqa: PLC0415 - heavy, and not needed for --help
+
+    raise typer.Exit(with_services(lambda services: auditing.audit(services, name_or_id, as_json=as_json)))
+
+
 @tenant_app.command("create")
 def create_tenant(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name that no other tenant has.")],

@@ -71,5 +71,16 @@ def test_a_database_that_is_away_or_refuses_is_a_failure_in_one_line(fresh: Inst
 
 def test_no_arguments_show_the_commands(fresh: Installation) -> None:
     out = fresh.succeed("--help").out
-    for command in ("serve", "migrate", "tenant", "credits", "statement", "apply", "export", "apikey", "secrets"):
+    for command in (
+        "serve",
+        "migrate",
+        "audit",
+        "tenant",
+        "credits",
+        "statement",
+        "apply",
+        "export",
+        "apikey",
+        "secrets",
+    ):
         assert command in out
