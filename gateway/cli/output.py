@@ -24,10 +24,15 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right
     for heading in headings:
         table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # Text: what owners wrote is no markup
+        table.add_row(*(Text(_printable(cell)) for cell in row))  # Text: what owners wrote is no markup
     console = Console(file=sys.stdout, highlight=False)
     # Into a pipe or a file a table is as wide as it needs to be.
     console.print(table, width=None if console.is_terminal else max(console.measure(table).maximum, 80))
+
+
+def _printable(text: str) -> str:
+    """Keep what owners wrote from steering the operator's terminal."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def print_error(message: str) -> None:

@@ -58,3 +58,12 @@ def test_a_password_is_never_repeated(installation: Installation) -> None:
     made = installation.succeed(*arguments, "geheimes Wort", "--json")
     assert "geheim" not in made.out + made.err
     assert made.json["alert_email"] == "inge@esche.example"
+
+
+def test_what_an_owner_wrote_does_not_steer_the_operators_terminal(installation: Installation) -> None:
+    installation.succeed("tenant", "create", "Escape")
+    agent = '[[agent]]\nname = "[red]A\\u001b[2J"\ninstructions = "x"\n'
+    installation.succeed("apply", "Escape", "-", stdin=agent)
+    shown = installation.succeed("tenant", "show", "Escape").out
+    assert "\x1b" not in shown
+    assert "[red]A\ufffd[2J" in shown
