@@ -108,6 +108,13 @@ async def open_services(
         yield services
 
 
+async def warm_up(services: Services) -> None:
+    """Load what the first customer would else wait for: the vocabulary and the model's SDK."""
+    await asyncio.to_thread(services.count_tokens, "")
+    if isinstance(services.chat_model, OpenAIModel):
+        await services.chat_model.warm_up()
+
+
 def build_app(services: Services, *, stopping: asyncio.Event, public: bool = True) -> web.Application:
     """Return the HTTP application; without `public`, only what says how the process is."""
     settings = services.settings

@@ -6,6 +6,7 @@ What may be sent here is free and fixed: the owner's away text, the apology, the
 from collections.abc import Mapping
 from uuid import UUID
 
+from agents.errors import NoAnswerError
 from gateway import takeover
 from gateway.alerts import raise_alert
 from gateway.channels.whatsapp import window
@@ -93,17 +94,20 @@ async def handed_over(services: Services, turn: RunningTurn, reason: str, *, cra
     _count(services, "handed_over")
 
 
-async def apology(services: Services, turn: RunningTurn, failure: str) -> None:
-    """No model answered: a fixed apology, uncharged, and an alert."""
+async def apology(services: Services, turn: RunningTurn, error: NoAnswerError) -> None:
+    """Say a fixed apology, uncharged, because no model answered; tell the owner, also if a tool had done something."""
     await services.ledger.submit(turn.tenant_id, Release(hold_key=turn.hold_key))
     now = services.now()
+    outcomes = [str(attempt.get("outcome")) for attempt in error.attempts]
     async with services.db.transaction(turn.tenant_id) as connection:
-        await _end(services, connection, turn, "answered_free", answered=True, failure=failure)
+        await _end(services, connection, turn, "answered_free", answered=True, failure=" ".join(outcomes))
         if turn.configuration.apology_text:
             await _send(services, connection, turn, turn.configuration.apology_text)
         await _tell(
-            services, connection, turn, "model_down", once_per=f"{now:%Y-%m-%dT%H}", detail={"failure": failure}
+            services, connection, turn, "model_down", once_per=f"{now:%Y-%m-%dT%H}", detail={"attempts": outcomes}
         )
+        if error.wrote:
+            await _tell(services, connection, turn, "written_unanswered", once_per=str(turn.turn_id), detail={})
     _announce(services, turn)
     _count(services, "answered_free")
 

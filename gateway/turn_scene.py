@@ -98,9 +98,12 @@ async def load_messages(connection: Connection, lease: Lease, *, limit: int) -> 
 
 
 async def holds_lease(connection: Connection, lease: Lease) -> bool:
-    """Lock the conversation and say whether the lease is still ours."""
+    """Say whether the lease is still ours, and keep it so until the transaction ends.
+
+    A shared lock: several tools look things up at the same time. Inbound messages wait for it, as short as it is.
+    """
     epoch = await connection.fetchval(
-        "SELECT lease_epoch FROM conversation WHERE tenant_id = $1 AND conversation_id = $2 FOR NO KEY UPDATE",
+        "SELECT lease_epoch FROM conversation WHERE tenant_id = $1 AND conversation_id = $2 FOR SHARE",
         lease.tenant_id,
         lease.conversation_id,
     )

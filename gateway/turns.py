@@ -88,7 +88,7 @@ async def _answer(services: Services, turn: RunningTurn) -> tuple[UUID, ...]:
         await _let_go(services, turn, abandoned=True)
         return ()
     except NoAnswerError as error:
-        await turn_endings.apology(services, turn, type(error).__name__)
+        await turn_endings.apology(services, turn, error)
         return ()
     if answer.handed_over is not None:
         await turn_endings.handed_over(services, turn, answer.handed_over)

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import io
 import itertools
 import random
 import time
@@ -126,7 +127,7 @@ class FakeMeta:
             "X-Hub-Signature-256": wire.signature(body, self.app_secret) if signature is None else signature,
             "Content-Type": "application/json",
         }
-        async with self._http.post(self.webhook_url, data=body, headers=headers) as response:
+        async with self._http.post(self.webhook_url, data=io.BytesIO(body), headers=headers) as response:
             await response.read()
             return response.status
 
