@@ -10,11 +10,10 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
-from agents.responder import Answer, ModelPolicy, answer
-from agents.tools.registry import tools_for
-
 from agents.prompt import Prompt
+from agents.responder import Answer, ModelPolicy, answer
 from agents.tools.base import ToolContext
+from agents.tools.registry import tools_for
 from gateway.channels.base import LineCredentials, MessageChannel
 from gateway.db import transaction_is_open
 from gateway.errors import StaleLeaseError

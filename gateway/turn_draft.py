@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from agents.responder import Answer
-
 from agents.disclosure import with_disclosure
+from agents.responder import Answer
 from gateway.channels.base import MessageChannel
 from gateway.services import Services
 from gateway.turn_begin import RunningTurn, day_of

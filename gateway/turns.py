@@ -8,11 +8,11 @@ import asyncio
 from uuid import UUID
 
 import structlog
-from agents.responder import Answer
 
 from agents.disclosure import opening_text
 from agents.errors import NoAnswerError
 from agents.opening import agent_answers
+from agents.responder import Answer
 from gateway import turn_endings
 from gateway.group_commit import Companion
 from gateway.services import Services

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from gateway.app import build_app, open_services
+from gateway.app import build_app, open_services, warm_up
 from gateway.limits import Limits
 from gateway.logs import configure_logs
 from gateway.server import Build, Parts, Role, serve
@@ -24,6 +24,7 @@ def building(settings: Settings, role: Role) -> Build:
     @contextlib.asynccontextmanager
     async def build(stopping: asyncio.Event) -> AsyncIterator[Parts]:
         async with open_services(settings) as services:
+            await warm_up(services)
             app = build_app(services, stopping=stopping, public=role != "worker")
             yield Parts(app=app, worker=None if role == "web" else Worker(services), metrics=services.metrics)
 
