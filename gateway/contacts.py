@@ -159,7 +159,8 @@ async def _merge_windows(connection: Connection, tenant_id: UUID, *, kept: UUID,
     """Join the windows line by line; a wish or a closing stands unless the customer has written since."""
     await connection.execute(
         """WITH every AS (
-             SELECT * FROM service_window WHERE tenant_id = $1 AND (contact_id = $2 OR contact_id = ANY ($3)) FOR UPDATE),
+             SELECT * FROM service_window
+             WHERE tenant_id = $1 AND (contact_id = $2 OR contact_id = ANY ($3)) FOR UPDATE),
            gone AS (DELETE FROM service_window WHERE tenant_id = $1 AND contact_id = ANY ($3)),
            joined AS (
              SELECT line_id, max(last_customer_message_at) AS written, max(closed_by_provider_at) AS closed,

@@ -13,7 +13,8 @@ async def wake_waiting(connection: Connection, tenant_id: UUID, now: datetime) -
     is answered first.
     """
     await connection.execute(
-        """UPDATE conversation c SET waiting_for = NULL, due_at = $2::timestamptz + place.rank * interval '1 microsecond'
+        """UPDATE conversation c SET waiting_for = NULL,
+             due_at = $2::timestamptz + place.rank * interval '1 microsecond'
            FROM (SELECT conversation_id, row_number() OVER (ORDER BY last_message_at DESC) AS rank
                  FROM conversation
                  WHERE tenant_id = $1 AND waiting_for IN ('credits', 'unpaid') AND mode = 'agent') place

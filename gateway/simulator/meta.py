@@ -12,7 +12,7 @@ import io
 import itertools
 import random
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -61,7 +61,10 @@ class Media:
 class FakeMeta:
     """The simulated vendor; `faults` may be changed at any time."""
 
-    def __init__(self, *, webhook_url: str, app_secret: str, token: str, businesses: Sequence[Business]) -> None:
+    def __init__(
+        self, *, webhook_url: str | Callable[[], str], app_secret: str, token: str, businesses: Sequence[Business]
+    ) -> None:
+        """`webhook_url` may be a function, asked anew for every post: several gateways share the work."""
         self.webhook_url = webhook_url
         self.app_secret = app_secret
         self.token = token
@@ -127,7 +130,8 @@ class FakeMeta:
             "X-Hub-Signature-256": wire.signature(body, self.app_secret) if signature is None else signature,
             "Content-Type": "application/json",
         }
-        async with self._http.post(self.webhook_url, data=io.BytesIO(body), headers=headers) as response:
+        url = self.webhook_url if isinstance(self.webhook_url, str) else self.webhook_url()
+        async with self._http.post(url, data=io.BytesIO(body), headers=headers) as response:
             await response.read()
             return response.status
 

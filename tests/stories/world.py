@@ -221,9 +221,9 @@ async def until(holds: Callable[[], Awaitable[bool]], *, timeout_s: float = 15.0
 
 @contextlib.asynccontextmanager
 async def opened(
-    database_url: str, folder: Path, *, brain: Brain = answer, limits: Limits = QUICK
+    database_url: str, folder: Path, *, brain: Brain = answer, limits: Limits = QUICK, serve: bool = True
 ) -> AsyncIterator[World]:
-    """Open a world without a salon yet."""
+    """Open a world without a salon yet; without `serve`, without a gateway too."""
     clock = Offset()
     async with contextlib.AsyncExitStack() as stack:
         meta = FakeMeta(webhook_url="", app_secret=APP_SECRET, token=ACCESS_TOKEN, businesses=[])
@@ -234,7 +234,7 @@ async def opened(
         services = await stack.enter_async_context(
             open_services(settings, now=clock.now, new_id=system_id, limits=limits)
         )
-        url = await stack.enter_async_context(served(services))
+        url = await stack.enter_async_context(served(services)) if serve else ""
         meta.webhook_url = f"{url}/webhooks/whatsapp"
         http = await stack.enter_async_context(aiohttp.ClientSession())
         yield World(meta=meta, model=model, services=services, url=url, http=http, clock=clock)
