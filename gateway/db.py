@@ -23,6 +23,7 @@ CONNECTIONS_MIN: Final = 4
 PROCESSES: Final = 4  # that must fit beside each other: servers, workers, commands, a migration
 CONNECT_S: Final = 5.0
 ACQUIRE_S: Final = 10.0  # all connections busy for so long: too much load, refuse rather than pile up
+CLOSE_S: Final = 5.0
 RECONNECT_S: Final = 3.0  # a restart of the database takes about one
 RECONNECT_PAUSE_S: Final = 0.1
 _CANNOT_CONNECT: Final = (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)
@@ -134,7 +135,11 @@ class Database:
         """
         try:
             app, queue = split_connections(connections or await _fair_share(url))
-            return cls(await _pool(url, "turnmeter_app", app), await _pool(url, "turnmeter_queue", queue))
+            async with contextlib.AsyncExitStack() as opened:
+                app_pool = await opened.enter_async_context(await _pool(url, "turnmeter_app", app))
+                queue_pool = await _pool(url, "turnmeter_queue", queue)
+                opened.pop_all()
+            return cls(app_pool, queue_pool)
         except _CANNOT_CONNECT as error:
             raise DatabaseUnavailableError("The database cannot be reached.") from error
 
@@ -173,5 +178,9 @@ class Database:
         return self._transaction(self._queue, None)
 
     async def close(self) -> None:
-        await self._app.close()
-        await self._queue.close()
+        """Close all connections; one that is still busy after a while is cut off."""
+        for pool in (self._app, self._queue):
+            try:
+                await asyncio.wait_for(pool.close(), CLOSE_S)
+            except TimeoutError:
+                pool.terminate()
