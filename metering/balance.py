@@ -3,12 +3,12 @@
 Every amount is in millicredits. `decide` changes the books it is given; the ledger writes what has changed.
 """
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import assert_never
 from uuid import UUID
 
 from metering import giving_back
-from metering.books import Books, GrantRow, HoldRow
+from metering.books import Books, ChargedBefore, GrantRow, HoldRow, HoldState
 from metering.operations import (
     Applied,
     Capture,
@@ -24,11 +24,12 @@ from metering.operations import (
     Outcome,
     ReceiptDraft,
     Refund,
+    RefusalReason,
     Refused,
     Release,
 )
 from metering.posting import payload_hash, post, replayed
-from metering.rates import Item, Line
+from metering.rates import ABSORBED_MILLICREDITS, Item, Line
 
 
 def decide(books: Books, operation: Operation) -> Outcome:
@@ -122,14 +123,14 @@ def _largest(operation: Hold, limit: int) -> int | None:
 
 def _allowed_by_budgets(books: Books, operation: Hold) -> tuple[int | None, str | None]:
     """Return the most that every daily limit leaves, or None and the scope whose limit is reached."""
-    allowed: int | None = operation.max_millicredits
+    allowed = operation.max_millicredits
     for budget in operation.budgets:
         spent = books.budgets.get((operation.day, budget.scope))
         left = budget.limit_millicredits - (spent.held + spent.charged if spent else 0)
         fits = _largest(operation, left)
         if fits is None:
             return None, budget.scope
-        allowed = min(allowed, fits) if allowed is not None else fits
+        allowed = min(allowed, fits)
     return allowed, None
 
 
@@ -197,15 +198,14 @@ def _charge(books: Books, operation: Charge) -> Outcome:
 
 def _without(receipt: ReceiptDraft, absorbed: int) -> ReceiptDraft:
     """Return the receipt with what its hold does not cover taken off by a line of its own."""
-    values = {name: getattr(receipt, name) for name in ReceiptDraft.__dataclass_fields__}
-    return ReceiptDraft(**{**values, "lines": (*receipt.lines, Line(Item.ABSORBED, -absorbed, 1))})
+    return replace(receipt, lines=(*receipt.lines, Line(Item.ABSORBED, -absorbed, ABSORBED_MILLICREDITS)))
 
 
 def _charge_receipt(books: Books, key: str, receipt: ReceiptDraft, hashed: bytes, *, absorbed: int = 0) -> Applied:
     total = receipt.total_millicredits
     taken = _take(books, total)
     books.count_usage(receipt.day, receipt.channel, receipt.lines, sign=1)
-    return post(
+    applied = post(
         books,
         kind="charge",
         key=key,
@@ -215,6 +215,9 @@ def _charge_receipt(books: Books, key: str, receipt: ReceiptDraft, hashed: bytes
         receipt=receipt,
         absorbed=absorbed,
     )
+    # A refund may follow in the same batch.
+    books.charges[key] = ChargedBefore(entry=books.keys[key].entry, taken=taken, refunded=0)
+    return applied
 
 
 def _take(books: Books, amount: int) -> list[tuple[UUID, int]]:
@@ -246,11 +249,10 @@ def _free(books: Books, hold: HoldRow, *, charged: int) -> None:
             books.move_budget(hold.budget_day, scope, held=-hold.amount, charged=charged)
 
 
-def _end_hold(books: Books, key: str, state: str) -> Ended:
+def _end_hold(books: Books, key: str, state: HoldState) -> Ended:
     hold = books.holds.get(key)
     if hold is not None and hold.state == "open":
-        hold.state = "released" if state == "released" else "expired"
-        hold.ended_at = books.now
+        hold.state, hold.ended_at = state, books.now
         _free(books, hold, charged=0)
     return Ended(key=key)
 
@@ -262,21 +264,23 @@ def _expire_hold(books: Books, operation: ExpireHold) -> Ended:
     return _end_hold(books, operation.hold_key, "expired")
 
 
-def _cannot_pay(books: Books, key: str, receipt: ReceiptDraft, reason: str) -> Refused:
+def _cannot_pay(books: Books, key: str, receipt: ReceiptDraft, reason: RefusalReason) -> Refused:
     return Refused(
         key=key,
-        reason="hold_ended" if reason == "hold_ended" else "insufficient_credits",
+        reason=reason,
         needed_millicredits=receipt.total_millicredits,
         balance_millicredits=books.wallet.balance,
     )
 
 
-def _refused(books: Books, operation: Hold, reason: str, **extra: object) -> Refused:
-    values: Mapping[str, object] = {
-        "key": operation.key,
-        "reason": reason,
-        "needed_millicredits": operation.min_millicredits,
-        "balance_millicredits": books.wallet.balance,
-        **extra,
-    }
-    return Refused(**values)  # type: ignore[arg-type]  # the callers' words are RefusalReasons
+def _refused(
+    books: Books, operation: Hold, reason: RefusalReason, *, scope: str | None = None, paused_now: bool = False
+) -> Refused:
+    return Refused(
+        key=operation.key,
+        reason=reason,
+        needed_millicredits=operation.min_millicredits,
+        balance_millicredits=books.wallet.balance,
+        scope=scope,
+        paused_now=paused_now,
+    )

@@ -1,6 +1,6 @@
 """A wallet's rows in memory while a batch of operations is decided: what was loaded and what has changed (pure)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
@@ -121,12 +121,16 @@ class Books:
     usage: dict[UsageKey, list[int]] = field(default_factory=dict)  # quantity, amount
     postings: list[Posting] = field(default_factory=list)
     wallet_changed: bool = False
+    _ordered: list[GrantRow] = field(default_factory=list)  # grants only come: as long as before, as sorted as before
 
-    def live_grants(self) -> list[GrantRow]:
-        """Return what charges are taken from, in order: earliest expiry first, then the oldest."""
-        far = datetime.max.replace(tzinfo=self.now.tzinfo)
-        live = [grant for grant in self.grants.values() if grant.remaining > 0]
-        return sorted(live, key=lambda grant: (grant.expires_at or far, grant.granted_at, grant.grant_id))
+    def live_grants(self) -> Iterator[GrantRow]:
+        """Yield what charges are taken from, in order: earliest expiry first, then the oldest."""
+        if len(self._ordered) != len(self.grants):
+            far = datetime.max.replace(tzinfo=self.now.tzinfo)
+            self._ordered = sorted(
+                self.grants.values(), key=lambda grant: (grant.expires_at or far, grant.granted_at, grant.grant_id)
+            )
+        return (grant for grant in self._ordered if grant.remaining > 0)
 
     def move_held(self, amount: int) -> None:
         self.wallet.held += amount

@@ -23,7 +23,7 @@ def _refund(books: Books, operation: Refund) -> Outcome:
     charge = books.charges.get(operation.charge_key)
     if charge is None:
         return Refused(key=operation.key, reason="no_such_charge")
-    total = sum(line.amount_millicredits for line in operation.lines)
+    total = operation.total_millicredits
     if total > -charge.entry.amount_millicredits - charge.refunded:
         return Refused(key=operation.key, reason="refund_exceeds_charge", needed_millicredits=total)
     if total == 0:
@@ -98,7 +98,7 @@ def _expire_grant(books: Books, operation: ExpireGrant) -> Applied | Ended:
         kind="expiry",
         key=key,
         amount=-amount,
-        payload=key.encode().ljust(32, b"\0")[:32],
+        payload=payload_hash(operation),
         grants=[(grant.grant_id, -amount)],
         reason="expired",
     )

@@ -2,7 +2,8 @@
 
 `metering.ledger.apply` takes operations in order and returns one outcome for each. A refusal and a
 key seen before are outcomes, not exceptions: a batch never fails because of them.
-All amounts are millicredits and positive; the kind of operation gives the direction.
+All amounts are millicredits and never negative; the kind of operation gives the direction. A value that could move
+credits the other way cannot be made: ValueError.
 """
 
 from collections.abc import Mapping
@@ -38,6 +39,10 @@ class Grant:
     reason: str
     expires_at: datetime | None = None
 
+    def __post_init__(self) -> None:
+        if self.amount_millicredits <= 0:
+            raise ValueError(f"a grant of {self.amount_millicredits} millicredits")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetLimit:
@@ -66,6 +71,12 @@ class Hold:
     day: date  # the tenant's day, for budgets
     budgets: tuple[BudgetLimit, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_millicredits <= self.max_millicredits:
+            raise ValueError(f"a hold of {self.min_millicredits} to {self.max_millicredits} millicredits")
+        if self.step_millicredits < 1 and self.min_millicredits < self.max_millicredits:
+            raise ValueError(f"a hold that shrinks by {self.step_millicredits} millicredits")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptDraft:
@@ -84,6 +95,10 @@ class ReceiptDraft:
     agent_id: UUID | None = None
     agent_version: int | None = None
     provider_usage: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.total_millicredits < 0:
+            raise ValueError(f"a receipt of {self.total_millicredits} millicredits")
 
     @property
     def total_millicredits(self) -> int:
@@ -136,6 +151,14 @@ class Refund:
     day: date
     reason: str
 
+    def __post_init__(self) -> None:
+        if self.total_millicredits < 0:
+            raise ValueError(f"a refund of {self.total_millicredits} millicredits")
+
+    @property
+    def total_millicredits(self) -> int:
+        return sum(line.amount_millicredits for line in self.lines)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpireGrant:
@@ -173,7 +196,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """A hold ended without a charge, or a grant had nothing left; no entry was written."""
+    """A hold ended without a charge, a grant had nothing left, a refund was of nothing; no entry was written."""
 
     key: str
 

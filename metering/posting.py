@@ -10,13 +10,13 @@ import orjson
 
 from metering.books import Books, KnownKey, Posting
 from metering.chain import Entry, EntryKind, chain_hash
-from metering.operations import Applied, Capture, Charge, Grant, Outcome, ReceiptDraft, Refund, Refused
+from metering.operations import Applied, Capture, Charge, ExpireGrant, Grant, Outcome, ReceiptDraft, Refund, Refused
 
 # Made anew by each attempt, or a note beside the amount: no part of what is being paid.
 _NOT_PAYLOAD = frozenset({"receipt_id", "grant_id", "provider_usage", "reason", "day"})
 
 
-def payload_hash(operation: Grant | Capture | Charge | Refund) -> bytes:
+def payload_hash(operation: Grant | Capture | Charge | Refund | ExpireGrant) -> bytes:
     """Return 32 bytes that are the same for a repeated operation and for no other under its key."""
     return hashlib.sha256(orjson.dumps([type(operation).__name__, _plain(operation)])).digest()
 
@@ -50,7 +50,7 @@ def post(
     )
     wallet.chain_hash = chain_hash(wallet.chain_hash, books.tenant_id, entry)
     wallet.sequence, wallet.balance = entry.sequence, entry.balance_after_millicredits
-    resumed = wallet.paused and kind in ("grant", "refund") and wallet.available > 0
+    resumed = wallet.paused and kind in ("grant", "refund") and amount > 0
     if resumed:
         wallet.paused = False
     books.wallet_changed = True

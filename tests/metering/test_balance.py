@@ -1,0 +1,279 @@
+"""What a batch of operations does to the books, without a database: what one operation leaves for the next."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from metering.balance import decide
+from metering.books import Books, WalletRow
+from metering.chain import GENESIS
+from metering.operations import (
+    Applied,
+    BudgetLimit,
+    Capture,
+    Charge,
+    Ended,
+    ExpireGrant,
+    ExpireHold,
+    Grant,
+    Held,
+    Hold,
+    MustWait,
+    Operation,
+    Outcome,
+    ReceiptDraft,
+    Refund,
+    Refused,
+    Release,
+)
+from metering.rates import Item, Line
+
+NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
+DAY = date(2026, 11, 24)
+
+
+def empty_books(now: datetime = NOW) -> Books:
+    wallet = WalletRow(balance=0, held=0, sequence=0, chain_hash=GENESIS, paused=False)
+    return Books(tenant_id=UUID(int=7), now=now, wallet=wallet)
+
+
+def decided(books: Books, *operations: Operation) -> list[Outcome]:
+    return [decide(books, operation) for operation in operations]
+
+
+def grant(amount: int, number: int = 1, expires_at: datetime | None = None) -> Grant:
+    return Grant(
+        reference=f"invoice {number}",
+        grant_id=UUID(int=number),
+        kind="manual",
+        amount_millicredits=amount,
+        reason="test",
+        expires_at=expires_at,
+    )
+
+
+def hold(
+    key: str, most: int, least: int | None = None, *, budgets: Sequence[BudgetLimit] = (), may_shrink: bool = False
+) -> Hold:
+    return Hold(
+        key=key,
+        max_millicredits=most,
+        min_millicredits=most if least is None else least,
+        step_millicredits=10,
+        may_shrink=may_shrink,
+        expires_at=NOW + timedelta(seconds=30),
+        rate_card="test",
+        day=DAY,
+        budgets=tuple(budgets),
+    )
+
+
+def receipt(amount: int) -> ReceiptDraft:
+    lines = (Line(Item.CHAT_OUTPUT, amount, 1),)
+    return ReceiptDraft(receipt_id=UUID(int=99), subject="turn", rate_card="test", lines=lines, day=DAY, channel="sms")
+
+
+def capture(key: str, hold_key: str, amount: int) -> Capture:
+    return Capture(hold_key=hold_key, key=key, receipt=receipt(amount))
+
+
+def charge(key: str, amount: int) -> Charge:
+    return Charge(key=key, receipt=receipt(amount))
+
+
+def refund(key: str, charge_key: str, amount: int) -> Refund:
+    lines = (Line(Item.CHAT_OUTPUT, amount, 1),)
+    return Refund(key=key, charge_key=charge_key, lines=lines, channel="sms", day=DAY, reason="test")
+
+
+def reason_of(outcome: Outcome) -> str:
+    assert isinstance(outcome, Refused), outcome
+    return outcome.reason
+
+
+def left(books: Books) -> dict[int, int]:
+    return {grant.grant_id.int: grant.remaining for grant in books.grants.values()}
+
+
+def test_a_whole_life_fits_into_one_batch() -> None:
+    books = empty_books()
+    outcomes = decided(
+        books,
+        grant(1_000),
+        hold("turn:1:1", 300),
+        capture("turn:1", "turn:1:1", 120),
+        refund("refund:turn:1:a", "turn:1", 50),
+        refund("refund:turn:1:b", "turn:1", 71),
+        refund("refund:turn:1:c", "turn:1", 70),
+    )
+    assert [type(outcome) for outcome in outcomes] == [Applied, Held, Applied, Applied, Refused, Applied]
+    assert reason_of(outcomes[4]) == "refund_exceeds_charge"
+    assert (books.wallet.balance, books.wallet.held, left(books)) == (1_000, 0, {1: 1_000})
+
+
+def test_a_key_repeated_in_its_own_batch_acts_once() -> None:
+    books = empty_books()
+    outcomes = decided(
+        books, grant(1_000), grant(1_000), hold("turn:1:1", 300), hold("turn:1:1", 300), charge("sms:1", 5)
+    )
+    again, other = decided(books, charge("sms:1", 5), charge("sms:1", 6))
+    assert [getattr(outcome, "replayed", None) for outcome in (*outcomes, again)] == [
+        *(False, True, False, True, False, True)
+    ]
+    assert reason_of(other) == "key_reused"
+    assert (books.wallet.balance, books.wallet.held, books.wallet.sequence) == (995, 300, 2)
+
+
+def test_a_hold_asked_for_again_otherwise_is_refused() -> None:
+    books = empty_books()
+    limit = BudgetLimit(scope="channel:sms", limit_millicredits=5_000)
+    decided(books, grant(1_000), hold("turn:1:1", 300))
+    for other in (hold("turn:1:1", 299), hold("turn:1:1", 400), hold("turn:1:1", 300, budgets=[limit])):
+        assert reason_of(decide(books, other)) == "key_reused"
+    decide(books, Release(hold_key="turn:1:1"))
+    assert reason_of(decide(books, hold("turn:1:1", 300))) == "hold_ended"
+
+
+def test_a_hold_is_captured_by_one_key_only() -> None:
+    books = empty_books()
+    decided(books, grant(1_000), hold("turn:1:1", 300), capture("turn:1", "turn:1:1", 300))
+    assert reason_of(decide(books, capture("turn:2", "turn:1:1", 100))) == "hold_ended"
+
+
+@pytest.mark.parametrize(
+    ("held", "asked", "expected"),
+    [
+        (0, hold("turn:1:1", 1_000), 1_000),
+        (1, hold("turn:1:1", 1_000), None),
+        (500, hold("turn:1:1", 600, 100), None),  # fits the balance: waits rather than shrinks
+        (500, hold("turn:1:1", 600, 100, may_shrink=True), 500),
+        (500, hold("turn:1:1", 601, 105, may_shrink=True), 495),  # whole steps above the floor
+        (0, hold("turn:1:1", 1_001, 100), 1_000),  # exceeds the balance: shrinks at once
+        (900, hold("turn:1:1", 1_001, 100), 100),
+        (901, hold("turn:1:1", 1_001, 100, may_shrink=True), None),  # the floor fits the balance: never refused
+    ],
+)
+def test_a_hold_on_a_thousand_is_given_in_full_or_shrunk_or_waits(held: int, asked: Hold, expected: int | None) -> None:
+    books = empty_books()
+    decided(books, grant(1_000), *([hold("other", held)] if held else []))
+    key = asked.key
+    assert decide(books, asked) == (
+        MustWait(key=key) if expected is None else Held(key=key, amount_millicredits=expected)
+    )
+    assert not books.wallet.paused
+
+
+def test_a_paused_wallet_resumes_by_a_grant_or_a_refund_and_once() -> None:
+    books = empty_books()
+    decided(books, grant(100), charge("sms:1", 60))
+    assert reason_of(decide(books, hold("turn:1:1", 41))) == "insufficient_credits"
+    assert reason_of(decide(books, hold("turn:2:1", 1))) == "tenant_paused"
+    refunded, granted = decided(books, refund("refund:sms:1:a", "sms:1", 1), grant(100, 2))
+    assert [outcome.resumed for outcome in (refunded, granted) if isinstance(outcome, Applied)] == [True, False]
+    assert isinstance(decide(books, hold("turn:3:1", 41)), Held)
+
+
+def test_a_refund_of_nothing_writes_nothing_and_resumes_nobody() -> None:
+    books = empty_books()
+    decided(books, grant(100), charge("message:1", 0), hold("turn:1:1", 101))
+    assert isinstance(decide(books, refund("refund:message:1:a", "message:1", 0)), Ended)
+    assert books.wallet.paused
+    assert books.wallet.sequence == 2
+
+
+def test_a_hold_that_expired_is_counted_once_when_it_is_charged_afresh() -> None:
+    limit = BudgetLimit(scope="contact:1:sms", limit_millicredits=500)
+    books = empty_books()
+    decided(books, grant(10_000), hold("turn:1:1", 300, budgets=[limit]))
+    books.now += timedelta(seconds=30)
+    decided(books, ExpireHold(hold_key="turn:1:1"), capture("turn:1", "turn:1:1", 200))
+    budget = books.budgets[DAY, "contact:1:sms"]
+    assert (budget.held, budget.charged) == (0, 200)
+    assert reason_of(decide(books, hold("turn:2:1", 301, budgets=[limit]))) == "over_budget"
+    assert isinstance(decide(books, hold("turn:3:1", 300, budgets=[limit])), Held)
+
+
+def test_the_tightest_of_several_limits_decides_and_is_named() -> None:
+    limits = [BudgetLimit(scope=scope, limit_millicredits=most) for scope, most in (("wide", 900), ("tight", 200))]
+    books = empty_books()
+    decide(books, grant(10_000))
+    assert decide(books, hold("a", 800, 100, budgets=limits)) == Held(key="a", amount_millicredits=200)
+    refused = decide(books, hold("b", 800, 100, budgets=limits))
+    assert isinstance(refused, Refused)
+    assert refused.scope == "tight"
+
+
+def test_what_exceeds_the_hold_is_absorbed_in_receipt_usage_and_refunds_alike() -> None:
+    books = empty_books()
+    captured, refused, refunded = decided(
+        books,
+        *(grant(1_000), hold("turn:1:1", 100), capture("turn:1", "turn:1:1", 130)),
+        *(refund("refund:turn:1:a", "turn:1", 130), refund("refund:turn:1:b", "turn:1", 100)),
+    )[2:]
+    assert isinstance(captured, Applied)
+    assert (captured.amount_millicredits, captured.absorbed_millicredits) == (-100, 30)
+    assert reason_of(refused) == "refund_exceeds_charge"
+    assert isinstance(refunded, Applied)
+    assert books.usage[DAY, "sms", "absorbed"] == [-30, -30]
+    assert sum(amount for _, amount in books.usage.values()) == 0
+
+
+def test_a_charge_takes_from_many_grants_in_order_and_parts_return_in_reverse() -> None:
+    books = empty_books()
+    later, soon = (NOW + timedelta(days=days) for days in (20, 10))
+    decided(books, grant(10, 1), grant(10, 2, later), grant(10, 3, soon), grant(10, 4), charge("turn:1", 35))
+    assert left(books) == {3: 0, 2: 0, 1: 0, 4: 5}
+    for part, expected in enumerate([{3: 0, 2: 0, 1: 2, 4: 10}, {3: 0, 2: 0, 1: 9, 4: 10}, {3: 0, 2: 6, 1: 10, 4: 10}]):
+        decide(books, refund(f"refund:turn:1:{part}", "turn:1", 7))
+        assert left(books) == expected
+    decide(books, refund("refund:turn:1:rest", "turn:1", 14))
+    assert left(books) == {3: 10, 2: 10, 1: 10, 4: 10}
+
+
+def test_what_returns_to_expired_grants_gets_one_new_home_for_thirty_days() -> None:
+    soon, sooner = NOW + timedelta(seconds=2), NOW + timedelta(seconds=1)
+    books = empty_books()
+    decided(books, grant(10, 1, soon), grant(10, 2, sooner), grant(10, 3), charge("turn:1", 25))
+    books.now += timedelta(seconds=2)
+    decide(books, refund("refund:turn:1:a", "turn:1", 25))
+    [home] = [row for row in books.grants.values() if row.kind == "refund"]
+    assert (home.amount, home.remaining, home.expires_at) == (20, 20, books.now + timedelta(days=30))
+    assert books.grants[UUID(int=3)].remaining == 10
+
+
+def test_one_grant_expires_in_parts_as_holds_end_and_each_part_has_a_key_of_its_own() -> None:
+    books = empty_books()
+    decided(books, grant(100, 1, NOW + timedelta(seconds=1)), hold("a", 60), hold("b", 30))
+    books.now += timedelta(seconds=1)
+    expire = ExpireGrant(grant_id=UUID(int=1))
+    outcomes = decided(books, expire, expire, Release(hold_key="a"), expire, capture("turn:1", "b", 30), expire, expire)
+    keys = [outcome.key for outcome in outcomes if isinstance(outcome, Applied)]
+    assert len(set(keys)) == 3
+    assert (books.wallet.balance, left(books)) == (0, {1: 0})
+
+
+def test_a_renewed_hold_is_not_expired() -> None:
+    books = empty_books()
+    decided(books, grant(100), hold("a", 60))
+    books.holds["a"].expires_at += timedelta(seconds=1)
+    books.now += timedelta(seconds=30)
+    decide(books, ExpireHold(hold_key="a"))
+    assert books.wallet.held == 60
+    books.now += timedelta(seconds=1)
+    decide(books, ExpireHold(hold_key="a"))
+    assert books.wallet.held == 0
+
+
+def test_nothing_that_would_move_credits_the_wrong_way_can_be_asked() -> None:
+    for make in (
+        lambda: grant(0),
+        lambda: grant(-1),
+        lambda: hold("a", -1),
+        lambda: hold("a", 10, 20),
+        lambda: receipt(-1),
+        lambda: refund("r", "c", -1),
+    ):
+        with pytest.raises(ValueError, match="millicredits"):
+            make()
