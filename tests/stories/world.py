@@ -157,9 +157,13 @@ class World:
     async def receipts(self, salon: Salon | None = None) -> list[Receipt]:
         """Return the receipts of turns, oldest first."""
         tenant_id = (salon or self.salon).tenant_id
+        found: list[Receipt] = []
         async with self.services.db.transaction(tenant_id) as connection:
-            rows = await list_receipts(connection, tenant_id, limit=200)
-        return [receipt for receipt in reversed(rows) if receipt.subject == "turn"]
+            while page := await list_receipts(
+                connection, tenant_id, limit=200, before=found[-1].sequence if found else None
+            ):
+                found.extend(page)
+        return [receipt for receipt in reversed(found) if receipt.subject == "turn"]
 
     async def rows(self, query: str, *arguments: object, salon: Salon | None = None) -> list[dict[str, object]]:
         tenant_id = (salon or self.salon).tenant_id
