@@ -96,7 +96,7 @@ async def open_services(
             stack.push_async_callback(asyncio.to_thread, server.close)
             url = server.url
         await upgrade(url)
-        db = await Database.connect(url)
+        db = await Database.connect(url, connections=settings.database_connections)
         stack.push_async_callback(db.close)
         http = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=VENDOR_CONNECTIONS), auto_decompress=True)
