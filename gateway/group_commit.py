@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from gateway.db import Database
+from gateway.errors import DatabaseUnavailableError
 from metering import ledger
 from metering.connection import Connection
 from metering.operations import Applied, Ended, Held, Hold, MustWait, Operation, Outcome, Refused
@@ -68,6 +69,7 @@ class Ledger:
         Raises what the companion raises, and the database's errors; the operation was then not applied.
         """
         waiting = _Waiting(operation, companion, asyncio.get_running_loop().create_future())
+        waiting.done.add_done_callback(_retrieve)  # a caller that was cancelled never asks for its error
         tenant = self._tenants[tenant_id]
         tenant.queue.append(waiting)
         if tenant.task is None:
@@ -79,7 +81,7 @@ class Ledger:
     ) -> Held | Refused | None:
         """Open a hold, waiting for holds in flight: for `wait_s` in full, and for as long again with a shorter answer.
 
-        Refused with `credits_in_flight` if even then they keep what this one needs.
+        Refused with `credits_in_flight`, without a word to the companion, if even then they keep what this one needs.
         """
         clock = asyncio.get_running_loop().time
         asked_at = clock()
@@ -121,21 +123,19 @@ class Ledger:
             try:
                 await self._commit(tenant_id, tenant, batch)
             except Exception as error:  # noqa: BLE001 - belongs to whoever submitted, who is told below
-                await self._one_by_one(tenant_id, tenant, batch, error)
+                if len(batch) == 1 or isinstance(error, DatabaseUnavailableError):
+                    _fail(batch, error)
+                else:
+                    await self._one_by_one(tenant_id, tenant, batch)
         tenant.task = None
         self._forget(tenant_id, tenant)
 
-    async def _one_by_one(self, tenant_id: UUID, tenant: _Tenant, batch: Sequence[_Waiting], error: Exception) -> None:
-        if len(batch) == 1:
-            if not batch[0].done.cancelled():
-                batch[0].done.set_exception(error)
-            return
+    async def _one_by_one(self, tenant_id: UUID, tenant: _Tenant, batch: Sequence[_Waiting]) -> None:
         for waiting in batch:
             try:
                 await self._commit(tenant_id, tenant, [waiting])
-            except Exception as own:  # noqa: BLE001 - as above
-                if not waiting.done.cancelled():
-                    waiting.done.set_exception(own)
+            except Exception as error:  # noqa: BLE001 - as above
+                _fail([waiting], error)
 
     async def _commit(self, tenant_id: UUID, tenant: _Tenant, batch: Sequence[_Waiting]) -> None:
         """Apply a batch in one transaction and tell everybody how it went for them."""
@@ -162,6 +162,17 @@ class Ledger:
         idle = tenant.task is None and not tenant.queue and not tenant.holds_waiting
         if idle and self._tenants.get(tenant_id) is tenant:
             del self._tenants[tenant_id]
+
+
+def _fail(batch: Sequence[_Waiting], error: Exception) -> None:
+    for waiting in batch:
+        if not waiting.done.done():
+            waiting.done.set_exception(error)
+
+
+def _retrieve(done: "asyncio.Future[Outcome | None]") -> None:
+    if not done.cancelled():
+        done.exception()
 
 
 async def _wanted(connection: Connection, tenant_id: UUID, batch: Sequence[_Waiting]) -> list[_Waiting]:

@@ -1,7 +1,6 @@
 """What a batch of operations does to the books, without a database: what one operation leaves for the next."""
 
-from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -12,26 +11,18 @@ from metering.chain import GENESIS
 from metering.operations import (
     Applied,
     BudgetLimit,
-    Capture,
-    Charge,
     Ended,
     ExpireGrant,
     ExpireHold,
-    Grant,
     Held,
     Hold,
     MustWait,
     Operation,
     Outcome,
-    ReceiptDraft,
-    Refund,
     Refused,
     Release,
 )
-from metering.rates import Item, Line
-
-NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
-DAY = date(2026, 11, 24)
+from tests.metering.operations import DAY, NOW, capture, charge, grant, grant_id_of, hold, receipt, refund
 
 
 def empty_books(now: datetime = NOW) -> Books:
@@ -43,58 +34,13 @@ def decided(books: Books, *operations: Operation) -> list[Outcome]:
     return [decide(books, operation) for operation in operations]
 
 
-def grant(amount: int, number: int = 1, expires_at: datetime | None = None) -> Grant:
-    return Grant(
-        reference=f"invoice {number}",
-        grant_id=UUID(int=number),
-        kind="manual",
-        amount_millicredits=amount,
-        reason="test",
-        expires_at=expires_at,
-    )
-
-
-def hold(
-    key: str, most: int, least: int | None = None, *, budgets: Sequence[BudgetLimit] = (), may_shrink: bool = False
-) -> Hold:
-    return Hold(
-        key=key,
-        max_millicredits=most,
-        min_millicredits=most if least is None else least,
-        step_millicredits=10,
-        may_shrink=may_shrink,
-        expires_at=NOW + timedelta(seconds=30),
-        rate_card="test",
-        day=DAY,
-        budgets=tuple(budgets),
-    )
-
-
-def receipt(amount: int) -> ReceiptDraft:
-    lines = (Line(Item.CHAT_OUTPUT, amount, 1),)
-    return ReceiptDraft(receipt_id=UUID(int=99), subject="turn", rate_card="test", lines=lines, day=DAY, channel="sms")
-
-
-def capture(key: str, hold_key: str, amount: int) -> Capture:
-    return Capture(hold_key=hold_key, key=key, receipt=receipt(amount))
-
-
-def charge(key: str, amount: int) -> Charge:
-    return Charge(key=key, receipt=receipt(amount))
-
-
-def refund(key: str, charge_key: str, amount: int) -> Refund:
-    lines = (Line(Item.CHAT_OUTPUT, amount, 1),)
-    return Refund(key=key, charge_key=charge_key, lines=lines, channel="sms", day=DAY, reason="test")
-
-
 def reason_of(outcome: Outcome) -> str:
     assert isinstance(outcome, Refused), outcome
     return outcome.reason
 
 
 def left(books: Books) -> dict[int, int]:
-    return {grant.grant_id.int: grant.remaining for grant in books.grants.values()}
+    return {int(row.reference.removeprefix("invoice ")): row.remaining for row in books.grants.values()}
 
 
 def test_a_whole_life_fits_into_one_batch() -> None:
@@ -170,7 +116,7 @@ def test_a_paused_wallet_resumes_by_a_grant_or_a_refund_and_once() -> None:
     decided(books, grant(100), charge("sms:1", 60))
     assert reason_of(decide(books, hold("turn:1:1", 41))) == "insufficient_credits"
     assert reason_of(decide(books, hold("turn:2:1", 1))) == "tenant_paused"
-    refunded, granted = decided(books, refund("refund:sms:1:a", "sms:1", 1), grant(100, 2))
+    refunded, granted = decided(books, refund("refund:sms:1:a", "sms:1", 1), grant(100, "invoice 2"))
     assert [outcome.resumed for outcome in (refunded, granted) if isinstance(outcome, Applied)] == [True, False]
     assert isinstance(decide(books, hold("turn:3:1", 41)), Held)
 
@@ -223,9 +169,18 @@ def test_what_exceeds_the_hold_is_absorbed_in_receipt_usage_and_refunds_alike() 
 def test_a_charge_takes_from_many_grants_in_order_and_parts_return_in_reverse() -> None:
     books = empty_books()
     later, soon = (NOW + timedelta(days=days) for days in (20, 10))
-    decided(books, grant(10, 1), grant(10, 2, later), grant(10, 3, soon), grant(10, 4), charge("turn:1", 35))
+    decide(books, grant(10, "invoice 1"))
+    books.now += timedelta(seconds=1)
+    decided(
+        books,
+        grant(10, "invoice 2", expires_at=later),
+        grant(10, "invoice 3", expires_at=soon),
+        grant(10, "invoice 4"),
+        charge("turn:1", 35),
+    )
     assert left(books) == {3: 0, 2: 0, 1: 0, 4: 5}
-    for part, expected in enumerate([{3: 0, 2: 0, 1: 2, 4: 10}, {3: 0, 2: 0, 1: 9, 4: 10}, {3: 0, 2: 6, 1: 10, 4: 10}]):
+    after = ({3: 0, 2: 0, 1: 2, 4: 10}, {3: 0, 2: 0, 1: 9, 4: 10}, {3: 0, 2: 6, 1: 10, 4: 10})
+    for part, expected in enumerate(after):
         decide(books, refund(f"refund:turn:1:{part}", "turn:1", 7))
         assert left(books) == expected
     decide(books, refund("refund:turn:1:rest", "turn:1", 14))
@@ -235,19 +190,25 @@ def test_a_charge_takes_from_many_grants_in_order_and_parts_return_in_reverse() 
 def test_what_returns_to_expired_grants_gets_one_new_home_for_thirty_days() -> None:
     soon, sooner = NOW + timedelta(seconds=2), NOW + timedelta(seconds=1)
     books = empty_books()
-    decided(books, grant(10, 1, soon), grant(10, 2, sooner), grant(10, 3), charge("turn:1", 25))
+    decided(
+        books,
+        grant(10, "invoice 1", expires_at=soon),
+        grant(10, "invoice 2", expires_at=sooner),
+        grant(10, "invoice 3"),
+        charge("turn:1", 25),
+    )
     books.now += timedelta(seconds=2)
     decide(books, refund("refund:turn:1:a", "turn:1", 25))
     [home] = [row for row in books.grants.values() if row.kind == "refund"]
     assert (home.amount, home.remaining, home.expires_at) == (20, 20, books.now + timedelta(days=30))
-    assert books.grants[UUID(int=3)].remaining == 10
+    assert books.grants[grant_id_of("invoice 3")].remaining == 10
 
 
 def test_one_grant_expires_in_parts_as_holds_end_and_each_part_has_a_key_of_its_own() -> None:
     books = empty_books()
-    decided(books, grant(100, 1, NOW + timedelta(seconds=1)), hold("a", 60), hold("b", 30))
+    decided(books, grant(100, expires_at=NOW + timedelta(seconds=1)), hold("a", 60), hold("b", 30))
     books.now += timedelta(seconds=1)
-    expire = ExpireGrant(grant_id=UUID(int=1))
+    expire = ExpireGrant(grant_id=grant_id_of("invoice 1"))
     outcomes = decided(books, expire, expire, Release(hold_key="a"), expire, capture("turn:1", "b", 30), expire, expire)
     keys = [outcome.key for outcome in outcomes if isinstance(outcome, Applied)]
     assert len(set(keys)) == 3
