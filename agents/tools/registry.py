@@ -1,6 +1,7 @@
 """Which tools an agent has, by the names in its configuration."""
 
-from agents.agent import AgentConfiguration
+from agents.agent import AgentConfiguration, ToolName
+from agents.tools.appointments.tool import appointment_tools
 from agents.tools.base import Tool
 from agents.tools.handover import Handover
 from agents.tools.opening_hours import OpeningHours
@@ -11,9 +12,11 @@ def tools_for(configuration: AgentConfiguration) -> tuple[Tool, ...]:
     return tuple(tool for name in configuration.tools for tool in _named(name, configuration))
 
 
-def _named(name: str, configuration: AgentConfiguration) -> tuple[Tool, ...]:
-    if name == "opening_hours":
-        return (OpeningHours(configuration),)
-    if name == "handover":
-        return (Handover(),)
-    return ()
+def _named(name: ToolName, configuration: AgentConfiguration) -> tuple[Tool, ...]:
+    match name:
+        case "appointments":
+            return appointment_tools(configuration)
+        case "opening_hours":
+            return (OpeningHours(configuration),)
+        case "handover":
+            return (Handover(),)

@@ -7,8 +7,10 @@ or 25 hours is as good as any other.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final, Literal
+from uuid import UUID
 
 from agents.agent import AgentConfiguration
 from agents.opening import Span, closed_because, local_day, spans_on
@@ -19,9 +21,27 @@ OFFERS_MAX: Final = 6
 Obstacle = Literal["past", "too_soon", "too_far", "closed_day", "closed_then", "too_long", "off_grid", "taken"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appointment:
+    """A booked appointment; `during` is its service and the buffer after it."""
+
+    appointment_id: UUID
+    service: str
+    during: Span
+
+    @property
+    def start(self) -> datetime:
+        return self.during.start
+
+
 def slot_of(service: Service, start: datetime) -> Span:
     """Return what a booking at a start takes up: the service and its buffer."""
     return Span(start, start + timedelta(minutes=service.minutes + service.buffer_minutes))
+
+
+def overlap(one: Span, other: Span) -> bool:
+    """Return whether two spans have a moment in common; spans that only touch have none."""
+    return one.start < other.end and other.start < one.end
 
 
 def last_day(configuration: AgentConfiguration, now: datetime) -> date:
@@ -39,7 +59,7 @@ def free_on(
     if not opening:
         return ()
     whole = Span(opening[0].start, slot_of(service, opening[-1].end).end)
-    taken = [span for span in busy if _overlap(span, whole)]
+    taken = [span for span in busy if overlap(span, whole)]
     earliest = now + timedelta(minutes=configuration.booking.lead_minutes)
     return tuple(
         start
@@ -47,7 +67,7 @@ def free_on(
         for start in _grid(configuration, span)
         if start >= earliest
         and start + timedelta(minutes=service.minutes) <= runs_until.end
-        and not any(_overlap(slot_of(service, start), other) for other in taken)
+        and not any(overlap(slot_of(service, start), other) for other in taken)
     )
 
 
@@ -99,7 +119,7 @@ def _not_open(configuration: AgentConfiguration, service: Service, start: dateti
 
 
 def _taken(service: Service, start: datetime, busy: Iterable[Span]) -> Obstacle | None:
-    return "taken" if any(_overlap(slot_of(service, start), other) for other in busy) else None
+    return "taken" if any(overlap(slot_of(service, start), other) for other in busy) else None
 
 
 def _opening(configuration: AgentConfiguration, day: date) -> tuple[Span, ...]:
@@ -114,7 +134,3 @@ def _opening(configuration: AgentConfiguration, day: date) -> tuple[Span, ...]:
 def _grid(configuration: AgentConfiguration, span: Span) -> Iterable[datetime]:
     step = timedelta(minutes=configuration.booking.grid_minutes)
     return (span.start + number * step for number in range(-((span.start - span.end) // step)))
-
-
-def _overlap(one: Span, other: Span) -> bool:
-    return one.start < other.end and other.start < one.end
