@@ -69,7 +69,13 @@ def find_home(folder: Path) -> Home:
     """
     owner = None
     if os.geteuid() == 0:
-        nobody = pwd.getpwnam(_UNPRIVILEGED)
+        try:
+            nobody = pwd.getpwnam(_UNPRIVILEGED)
+        except KeyError:
+            raise DatabaseStartError(
+                f"PostgreSQL does not run as root, and there is no user {_UNPRIVILEGED} to run it as; "
+                "run as an ordinary user or set TURNMETER_DATABASE_URL"
+            ) from None
         owner = Owner(nobody.pw_uid, nobody.pw_gid)
     home = Home(_binaries(owner), _server_folder(folder, owner), owner)
     home.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
