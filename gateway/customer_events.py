@@ -16,8 +16,8 @@ from gateway.safe_text import safe_text
 from metering.connection import Connection
 
 # Meta's error codes at value level: reference/whatsapp-and-sms.md, 1.7.
-PAYMENT_CODES = frozenset({131042, 131044})
-ACCOUNT_CODES = frozenset({368, 130497, 131031, 131045, 131057})
+PAYMENT_CODES = frozenset({"131042", "131044"})
+ACCOUNT_CODES = frozenset({"368", "130497", "131031", "131045", "131057"})
 
 log = structlog.get_logger(__name__)
 
@@ -170,7 +170,8 @@ async def _notice(connection: Connection, parcel: Parcel, event: Notice) -> None
 def account_problem(event: Notice) -> str | None:
     """Return the alert that a notice deserves: the account behind a line cannot pay, or is restricted (pure)."""
     errors = event.content.get("errors")
-    codes = {error.get("code") for error in errors if isinstance(error, Mapping)} if isinstance(errors, list) else set()
+    members = errors if isinstance(errors, list) else []
+    codes = {str(error.get("code")) for error in members if isinstance(error, Mapping)}  # numbers, or their digits
     if codes & PAYMENT_CODES:
         return "provider_payment"
     return "provider_account" if codes & ACCOUNT_CODES else None

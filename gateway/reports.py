@@ -108,9 +108,11 @@ async def _refund_reported(services: Services, news: _News, part: SentPart) -> N
 
 
 async def _record(connection: Connection, news: _News, now: datetime) -> tuple[bool, UUID | None]:
-    if news.raw is not None:
+    """Store the report once, and the body it came in with it; a repeated one is not kept again."""
+    is_new, message_id = await report_store.record(connection, news.tenant_id, news.line_id, news.report, now=now)
+    if is_new and news.raw is not None:
         await inbox_store.store_webhook(connection, news.tenant_id, news.raw, now=now)
-    return await report_store.record(connection, news.tenant_id, news.line_id, news.report, now=now)
+    return is_new, message_id
 
 
 async def _end_part(services: Services, connection: Connection, news: _News, part: SentPart, *, refunded: bool) -> None:
