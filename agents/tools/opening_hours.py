@@ -6,11 +6,11 @@ from typing import Final
 
 from agents.agent import AgentConfiguration
 from agents.connection import Connection
-from agents.errors import ToolFailedError
 from agents.local_time import say_day, say_moment
 from agents.model import ToolDefinition
 from agents.opening import blocks_on, closed_because, is_open, local_day, next_opening
 from agents.texts import Language
+from agents.tools.arguments import Day, ToolArguments, read
 from agents.tools.base import ToolContext
 
 DAYS_TOLD: Final = 7
@@ -19,6 +19,12 @@ _WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
     "de": {"now_open": "Jetzt geöffnet.", "now_closed": "Jetzt geschlossen.", "next": "Öffnet wieder:", "closed": "zu"},
     "en": {"now_open": "Open now.", "now_closed": "Closed now.", "next": "Opens again:", "closed": "closed"},
 }
+
+
+class _Arguments(ToolArguments):
+    """The first day that is told."""
+
+    day: Day | None = None
 
 
 class OpeningHours:
@@ -42,7 +48,7 @@ class OpeningHours:
     async def call(self, context: ToolContext, arguments: Mapping[str, object], connection: Connection | None) -> str:
         del connection
         now = context.now()
-        first = _day(arguments.get("day")) or local_day(self._configuration, now)
+        first = read(_Arguments, arguments).day or local_day(self._configuration, now)
         days = [first + timedelta(days=ahead) for ahead in range(DAYS_TOLD)]
         return "\n".join([*self._told_now(now), *(self._told_day(day) for day in days)])
 
@@ -61,12 +67,3 @@ class OpeningHours:
         return f"{say_day(day, configuration.language)}: {blocks or words['closed']}" + (
             f" ({reason})" if reason else ""
         )
-
-
-def _day(value: object) -> date | None:
-    if value is None:
-        return None
-    try:
-        return date.fromisoformat(str(value))
-    except ValueError:
-        raise ToolFailedError("write the day as YYYY-MM-DD") from None

@@ -1,52 +1,18 @@
-"""What the model may ask of the appointments, read and checked (pure).
+"""What the model may ask of the appointments (pure). Raises ToolFailedError, whose text is for the model."""
 
-Models leave out what they do not know, or write it as null or as an empty text: all three mean the same.
-Raises ToolFailedError throughout, whose text is for the model.
-"""
-
-from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
-from typing import Annotated, Final, Literal, TypeVar
+from datetime import UTC, datetime, time
+from typing import Annotated, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field
 
 from agents.agent import AgentConfiguration
 from agents.errors import ToolFailedError
 from agents.parts import Service
-from agents.problems import problems_of
+from agents.tools.arguments import YEARS, Day, ToolArguments
 
 PartOfDay = Literal["morning", "afternoon", "evening"]
-
-_YEARS: Final = range(1980, 2200)  # far from where dates end, so that a day more or less is always one
-
-
-class _Arguments(BaseModel):
-    """Arguments of one tool; an unknown one is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_empty(cls, value: object) -> object:
-        if not isinstance(value, Mapping):
-            return value
-        return {
-            name: inner
-            for name, inner in value.items()
-            if inner is not None and not (isinstance(inner, str) and not inner.strip())
-        }
-
-
-def _day(value: object) -> object:
-    try:
-        day = date.fromisoformat(str(value))
-    except ValueError:
-        raise ValueError("must be a day like 2026-11-27") from None
-    if day.year not in _YEARS:
-        raise ValueError("must be a day like 2026-11-27")
-    return day
 
 
 def _time(value: object) -> object:
@@ -65,12 +31,11 @@ def _id(value: object) -> object:
 
 ServiceName = Annotated[str, Field(max_length=200)]
 Moment = Annotated[str, Field(max_length=40)]
-Day = Annotated[date, BeforeValidator(_day)]
 Clock = Annotated[time, BeforeValidator(_time)]
 AppointmentId = Annotated[UUID, BeforeValidator(_id)]
 
 
-class FreeArguments(_Arguments):
+class FreeArguments(ToolArguments):
     """When the customer would like to come."""
 
     service: ServiceName | None = None
@@ -79,7 +44,7 @@ class FreeArguments(_Arguments):
     from_time: Clock | None = None
 
 
-class BookArguments(_Arguments):
+class BookArguments(ToolArguments):
     """What is booked, and for when."""
 
     service: ServiceName | None = None
@@ -88,11 +53,11 @@ class BookArguments(_Arguments):
     note: str = Field(default="", max_length=500)
 
 
-class NoArguments(_Arguments):
+class NoArguments(ToolArguments):
     """Nothing to say."""
 
 
-class CancelArguments(_Arguments):
+class CancelArguments(ToolArguments):
     """Which of the customer's own appointments is meant."""
 
     appointment_id: AppointmentId | None = None
@@ -105,17 +70,6 @@ class MoveArguments(CancelArguments):
     new_start: Moment
 
 
-_ArgumentsOf = TypeVar("_ArgumentsOf", bound=_Arguments)
-
-
-def read(model: type[_ArgumentsOf], arguments: Mapping[str, object]) -> _ArgumentsOf:
-    """Return a tool's arguments, checked."""
-    try:
-        return model.model_validate(arguments)
-    except ValidationError as error:
-        raise ToolFailedError("; ".join(problems_of(error, model))) from None
-
-
 def moment(text: str, zone: ZoneInfo) -> datetime:
     """Return the UTC instant of an ISO 8601 date and time; without an offset it is the wall clock of `zone`.
 
@@ -125,7 +79,7 @@ def moment(text: str, zone: ZoneInfo) -> datetime:
         written = datetime.fromisoformat(text)
     except ValueError:
         written = None
-    if written is None or len(text) <= len("2026-11-27") or written.year not in _YEARS:
+    if written is None or len(text) <= len("2026-11-27") or written.year not in YEARS:
         raise ToolFailedError("write a date and time like 2026-11-27T09:00")
     if written.tzinfo is not None:
         return written.astimezone(UTC)

@@ -24,7 +24,6 @@ from agents.tools.appointments.arguments import (
     MoveArguments,
     NoArguments,
     moment,
-    read,
     service_of,
 )
 from agents.tools.appointments.calendar import Appointment, last_day, slot_of
@@ -32,6 +31,7 @@ from agents.tools.appointments.desk import Desk
 from agents.tools.appointments.offers import LOOK_AHEAD_DAYS, Wish, choose
 from agents.tools.appointments.store import JustTakenError, book, cancel, lock_calendar, move
 from agents.tools.appointments.telling import APPOINTMENTS_TOLD_MAX, as_json, list_own, tell_appointment, tell_time
+from agents.tools.arguments import read
 from agents.tools.base import Tool, ToolContext
 
 _JUST_TAKEN = "this time has just been taken"

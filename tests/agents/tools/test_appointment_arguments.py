@@ -5,7 +5,6 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from pydantic import BaseModel
 
 from agents.errors import ToolFailedError
 from agents.model import ToolDefinition
@@ -16,13 +15,13 @@ from agents.tools.appointments.arguments import (
     MoveArguments,
     NoArguments,
     moment,
-    read,
     service_of,
 )
 from agents.tools.appointments.definitions import BOOK, CANCEL, FREE, MINE, MOVE
+from agents.tools.arguments import ToolArguments, read
 from tests.agents.tools.salon import BERLIN, at, lindenhof
 
-READERS: list[tuple[ToolDefinition, type[BaseModel]]] = [
+READERS: list[tuple[ToolDefinition, type[ToolArguments]]] = [
     (FREE, FreeArguments),
     (BOOK, BookArguments),
     (MINE, NoArguments),
@@ -60,7 +59,7 @@ def test_arguments_are_read_as_days_times_and_ids() -> None:
     ],
 )
 def test_arguments_that_make_no_sense_are_refused_with_words(
-    model: type[FreeArguments], arguments: dict[str, object], told: str
+    model: type[ToolArguments], arguments: dict[str, object], told: str
 ) -> None:
     with pytest.raises(ToolFailedError) as refused:
         read(model, arguments)
@@ -68,7 +67,7 @@ def test_arguments_that_make_no_sense_are_refused_with_words(
 
 
 @pytest.mark.parametrize(("definition", "reader"), READERS, ids=[shown.name for shown, _ in READERS])
-def test_the_model_is_shown_exactly_what_is_read(definition: ToolDefinition, reader: type[BaseModel]) -> None:
+def test_the_model_is_shown_exactly_what_is_read(definition: ToolDefinition, reader: type[ToolArguments]) -> None:
     fields = reader.model_fields
     assert definition.parameters["additionalProperties"] is False
     assert set(definition.parameters["properties"]) == set(fields)  # type: ignore[call-overload]  # a JSON schema
