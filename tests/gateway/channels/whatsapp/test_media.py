@@ -168,6 +168,7 @@ async def test_media_are_not_fetched_inside_a_transaction(
         ("https://scontent.facebook.com/x", True),
         ("https://graph.facebook.com/x", True),
         ("http://lookaside.fbsbx.com/x", False),
+        ("http://lookaside.fbsbx.com:443/x", False),
         ("https://lookaside.fbsbx.com:8443/x", False),
         ("https://lookaside.fbsbx.com@evil.example/x", False),
         ("https://evil.example/?lookaside.fbsbx.com", False),
