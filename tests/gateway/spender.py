@@ -1,10 +1,11 @@
 """A process of its own that spends one tenant's credits: `python -m tests.gateway.spender URL TENANT NAME TURNS`.
 
-Prints how the turns went, as JSON: {"paid": n, "insufficient_credits": n, …}.
+Says "ready", waits for a line, and prints how the turns went, as JSON: {"paid": n, "insufficient_credits": n, …}.
 """
 
 import asyncio
 import json
+import random
 import sys
 from collections import Counter
 from datetime import UTC, datetime
@@ -33,7 +34,7 @@ async def turn(ledger: Ledger, tenant_id: UUID, name: str) -> str:
     outcome = await ledger.hold(tenant_id, hold(f"turn:{name}:1", 5 * COST, COST, now=clock()), wait_s=WAIT_S)
     match outcome:
         case Held():
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(random.uniform(0.0, 0.02))  # noqa: S311 - turns are not alike
             captured = await ledger.submit(tenant_id, capture(f"turn:{name}", f"turn:{name}:1", COST))
             return "paid" if isinstance(captured, Applied) else "lost"
         case Refused():
@@ -42,15 +43,21 @@ async def turn(ledger: Ledger, tenant_id: UUID, name: str) -> str:
             return "unwanted"
 
 
-async def spend(url: str, tenant_id: UUID, name: str, turns: int) -> Counter[str]:
+async def spend(db: Database, tenant_id: UUID, name: str, turns: int) -> Counter[str]:
     """Run so many turns at once."""
-    db = await Database.connect(url)
     ledger = Ledger(db, now=clock, on_resumed=nobody_waits)
     ends = await asyncio.gather(*(turn(ledger, tenant_id, f"{name}-{number}") for number in range(turns)))
     await ledger.close()
-    await db.close()
     return Counter(ends)
 
 
+async def main(url: str, tenant_id: UUID, name: str, turns: int) -> None:
+    db = await Database.connect(url)
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    print(json.dumps(await spend(db, tenant_id, name, turns)))
+    await db.close()
+
+
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(spend(sys.argv[1], UUID(sys.argv[2]), sys.argv[3], int(sys.argv[4])))))
+    asyncio.run(main(sys.argv[1], UUID(sys.argv[2]), sys.argv[3], int(sys.argv[4])))

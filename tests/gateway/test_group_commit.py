@@ -255,13 +255,19 @@ async def test_two_hundred_submits_over_ten_keys_charge_ten_times(
 
 
 async def test_a_nearly_empty_wallet_admits_exactly_what_it_can_pay(
-    db: Database, ledger: Ledger, tenant_id: UUID, database_url: str
+    db: Database, ledger: Ledger, tenant_id: UUID
 ) -> None:
     await ledger.submit(tenant_id, grant(105 * COST + COST - 1))
-    ends = await spend(database_url, tenant_id, "one", 200)
+    ends = await spend(db, tenant_id, "one", 200)
     assert ends.pop("paid") == 105
     assert set(ends) == {"insufficient_credits", "tenant_paused"}
     assert await figures(db, tenant_id) == (COST - 1, 0)
+
+
+async def spender(url: str, tenant_id: UUID, name: str) -> asyncio.subprocess.Process:
+    arguments = ("-m", "tests.gateway.spender", url, str(tenant_id), name, "100")
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(sys.executable, *arguments, stdin=pipe, stdout=pipe)
 
 
 async def test_two_processes_on_a_nearly_empty_wallet_admit_exactly_what_it_can_pay(
@@ -269,13 +275,14 @@ async def test_two_processes_on_a_nearly_empty_wallet_admit_exactly_what_it_can_
 ) -> None:
     await ledger.submit(tenant_id, grant(105 * COST + COST - 1))
 
-    async def process(name: str) -> Counter[str]:
-        arguments = ("-m", "tests.gateway.spender", database_url, str(tenant_id), name, "100")
-        running = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE)
-        out, _ = await running.communicate()
-        return Counter(json.loads(out))
-
-    first, second = await asyncio.gather(process("one"), process("two"))
+    processes = [await spender(database_url, tenant_id, name) for name in ("one", "two")]
+    for process in processes:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write(b"go\n")
+    first, second = [Counter(json.loads((await process.communicate())[0])) for process in processes]
     ends = first + second
     assert ends.pop("paid") == 105
     assert set(ends) == {"insufficient_credits", "tenant_paused"}
