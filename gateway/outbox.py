@@ -72,18 +72,12 @@ async def deliver(services: Services, tenant_id: UUID, conversation_id: UUID, me
 
 async def send(services: Services, lease: SendLease) -> bool:
     """Try one leased message; return whether it has left, so that the next one may."""
-    async with services.db.transaction(lease.tenant_id) as connection:
-        letter = await outbox_store.lock_letter(connection, lease)
+    letter, decided, wait_s = await _decide(services, lease, paced=False)
+    if wait_s > 0:  # the worker renews the lease while we wait for our place
+        await asyncio.sleep(wait_s)
+        letter, decided, _ = await _decide(services, lease, paced=True)
     if letter is None:
         return False
-    # The worker renews the lease while we wait for our place in the number's and the customer's pace.
-    await asyncio.sleep(services.throttle.wait_s(letter.number, letter.reply_address))
-    async with services.db.transaction(lease.tenant_id) as connection:
-        letter = await outbox_store.lock_letter(connection, lease)
-        if letter is None:
-            return False
-        decided = verdict(services, letter)
-        await _record(services, connection, lease, decided)
     match decided:
         case "send":
             return await _hand_to_provider(services, lease, letter)
@@ -96,6 +90,21 @@ async def send(services: Services, lease: SendLease) -> bool:
         case _:
             assert_never(decided)
     return False
+
+
+async def _decide(services: Services, lease: SendLease, *, paced: bool) -> tuple[Letter | None, Verdict, float]:
+    """Lock the message, decide what is to be done and write that down; or return how long to wait before it."""
+    async with services.db.transaction(lease.tenant_id) as connection:
+        letter = await outbox_store.lock_letter(connection, lease)
+        if letter is None:
+            return None, "already_reported", 0.0
+        decided = verdict(services, letter)
+        if decided == "send" and not paced:
+            wait_s = services.throttle.wait_s(letter.number, letter.reply_address)
+            if wait_s > 0:
+                return letter, decided, wait_s
+        await _record(services, connection, lease, decided)
+    return letter, decided, 0.0
 
 
 async def _record(services: Services, connection: Connection, lease: SendLease, decided: Verdict) -> None:

@@ -78,13 +78,15 @@ async def _until_superseded(
     services: Services, turn: RunningTurn, writes: Writes, working: Coroutine[Any, Any, Answer]
 ) -> Answer:
     task = asyncio.create_task(working)
+    changed = turn.changed
     try:
         while not task.done():
-            changed = services.arrivals.watch(turn.lease.conversation_id)
-            if await _superseded(services, turn, writes):
-                raise DraftAbandonedError
             async with _beside(changed.wait()) as waiting:
                 await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                changed = services.arrivals.watch(turn.lease.conversation_id)
+                if await _superseded(services, turn, writes):
+                    raise DraftAbandonedError
         return task.result()
     finally:
         if not task.done():

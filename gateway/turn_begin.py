@@ -1,5 +1,6 @@
 """How a turn begins: the conversation is read, the turn recorded or taken up again, its prompt built."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -35,6 +36,7 @@ class RunningTurn:
     scene: Scene
     configuration: AgentConfiguration
     messages: Sequence[TurnMessage]
+    changed: asyncio.Event  # set when something has changed in the conversation since it was read
 
     @property
     def turn_id(self) -> UUID:
@@ -64,6 +66,7 @@ def day_of(services: Services, scene: Scene) -> date:
 
 async def begin(services: Services, lease: Lease) -> RunningTurn | None:
     """Begin or take up the conversation's turn; None if nobody is to be answered. Raises StaleLeaseError."""
+    changed = services.arrivals.watch(lease.conversation_id)
     async with services.db.transaction(lease.tenant_id) as connection:
         scene = await load_scene(connection, lease)
         configuration = await _configuration(services, connection, lease, scene)
@@ -78,6 +81,7 @@ async def begin(services: Services, lease: Lease) -> RunningTurn | None:
                 scene=scene,
                 configuration=configuration.on_channel(scene.channel),
                 messages=messages,
+                changed=changed,
             )
     if scene.unfinished is not None:  # what an earlier attempt had reserved
         earlier = hold_key(scene.unfinished.turn_id, scene.unfinished.attempt)
