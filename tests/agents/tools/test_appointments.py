@@ -65,6 +65,19 @@ async def test_without_a_day_the_next_free_days_are_named(salon: Salon) -> None:
     assert sorted({start[:10] for start in await salon.starts(ANNA)}) == ["2026-11-24", "2026-11-25", "2026-11-26"]
 
 
+async def test_a_time_of_day_at_which_it_is_never_open_names_other_times(salon: Salon) -> None:
+    told = await salon.ask(ANNA, "free_appointments", service="Dauerwelle", from_time="19:00")
+    assert told["note"] == "nothing is free from 19:00 on until Dienstag, 8. Dezember 2026; these are other times"
+    assert len(told["free"]) == 6
+
+
+async def test_shortly_before_the_last_day_the_days_before_it_are_named(salon: Salon) -> None:
+    salon.agent = lindenhof(booking={"horizon_days": 6})  # up to Monday, on which it is closed
+    refused = await salon.refusal(ANNA, "book_appointment", service="Haarschnitt", start="2026-11-30T10:00")
+    assert refused.startswith("closed on Montag, 30. November 2026. Free instead: 2026-11-28T11:45+01:00 (Samstag, ")
+    assert [start[:10] for start in await salon.starts(ANNA, day="2026-11-28")] == ["2026-11-28"] * 6
+
+
 async def test_two_weeks_without_a_free_time_are_said_to_be_so(
     db: Database, clock: Clock, new_id: Callable[[], UUID]
 ) -> None:
