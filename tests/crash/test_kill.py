@@ -109,6 +109,12 @@ async def test_killed_again_and_again_nothing_is_lost_and_nothing_doubled(databa
             stop.set()
             written = sum(await asyncio.gather(*writing))
             await world.quiet(timeout_s=120)
+
+            async def all_known() -> bool:
+                return not await world.rows("SELECT message_id FROM outbox WHERE state NOT IN ('sent', 'failed')")
+
+            await until(all_known, timeout_s=60)
+            await world.quiet(timeout_s=60)
         await _nothing_lost(world, customers, written)
         await _nothing_doubled(world, before)
         print(f"\n{ROUNDS} kills, {written} messages, {len(world.meta.sent)} answers")
@@ -135,15 +141,19 @@ async def _keep_writing(customer: Customer, stop: asyncio.Event) -> int:
 
 
 async def _nothing_lost(world: World, customers: list[Customer], written: int) -> None:
+    """Every message was answered, and the answer read: unless two deaths in a row hid its fate, then it is refunded."""
     inbound = await world.rows(
         "SELECT m.text, t.state FROM message m LEFT JOIN turn t USING (turn_id) WHERE direction = 'in'"
     )
     assert len(inbound) == written
     assert Counter(row["state"] for row in inbound) == {"charged": written}
     for customer in customers:
-        last = customer.received[-1].text
         asked = max(int(str(row["text"]).split()[1]) for row in inbound if str(row["text"]).endswith(customer.address))
-        assert f"Frage {asked} von" in last
+        answers = await world.rows(
+            "SELECT state FROM message WHERE direction = 'out' AND text LIKE $1",
+            f"%Frage {asked} von {customer.address}%",
+        )
+        assert answers in ([{"state": "read"}], [{"state": "refunded"}])
 
 
 async def _nothing_doubled(world: World, before: int) -> None:
@@ -152,10 +162,15 @@ async def _nothing_doubled(world: World, before: int) -> None:
     turns = await world.rows("SELECT turn_id FROM turn WHERE state = 'charged'")
     parts = await world.rows("SELECT turn_id, message_id, state FROM message WHERE direction = 'out'")
     assert Counter(str(part["turn_id"]) for part in parts) == Counter(str(turn["turn_id"]) for turn in turns)
-    assert {part["state"] for part in parts} == {"read"}
-    assert {str(part["message_id"]) for part in parts} == set(per_message)
-    receipts = await world.rows("SELECT total_millicredits FROM receipt WHERE subject = 'turn'")
-    assert len(receipts) == len(turns)
-    spent = sum(int(str(receipt["total_millicredits"])) for receipt in receipts)
-    assert await world.wallet() == (before - spent, 0, "active")
+    assert {str(part["message_id"]) for part in parts if part["state"] == "read"} == set(per_message)
+    assert {part["state"] for part in parts} <= {"read", "refunded"}
+    assert sum(part["state"] == "refunded" for part in parts) <= len(parts) / 50
+    entries = await world.rows(
+        "SELECT kind, sum(amount_millicredits)::bigint AS sum, count(*) FROM ledger_entry GROUP BY 1"
+    )
+    by_kind = {str(row["kind"]): (int(str(row["sum"])), int(str(row["count"]))) for row in entries}
+    assert by_kind["charge"][1] - 1 == len(turns)  # and the line's rent
+    receipts = await world.rows("SELECT sum(total_millicredits)::bigint AS spent FROM receipt WHERE subject = 'turn'")
+    refunded = by_kind.get("refund", (0, 0))[0]
+    assert await world.wallet() == (before - int(str(receipts[0]["spent"])) + refunded, 0, "active")
     await world.audit()
