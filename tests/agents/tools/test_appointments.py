@@ -78,6 +78,14 @@ async def test_shortly_before_the_last_day_the_days_before_it_are_named(salon: S
     assert [start[:10] for start in await salon.starts(ANNA, day="2026-11-28")] == ["2026-11-28"] * 6
 
 
+async def test_what_is_booked_after_midnight_counts_for_the_evening_before_even_on_the_last_day(salon: Salon) -> None:
+    nights = {"friday": ["22:00-24:00"], "saturday": ["00:00-03:00"]}
+    salon.agent = lindenhof(hours=nights)
+    await salon.book(BEN, "2026-11-28T00:00")
+    salon.agent = lindenhof(hours=nights, booking={"horizon_days": 3, "grid_minutes": 60})
+    assert await salon.starts(ANNA, service="Dauerwelle", day="2026-11-27") == ["2026-11-27T22:00"]
+
+
 async def test_two_weeks_without_a_free_time_are_said_to_be_so(
     db: Database, clock: Clock, new_id: Callable[[], UUID]
 ) -> None:

@@ -43,10 +43,17 @@ def test_the_grid_counts_from_the_beginning_of_each_block() -> None:
     assert clock(free_on(agent, CUT, FRIDAY, busy=(), now=NOW)) == ["08:30", "09:30", "14:15", "15:15"]
 
 
-def test_a_booked_time_and_the_time_for_tidying_up_are_not_offered() -> None:
-    agent = hourly(booking={"grid_minutes": 30})
-    busy = [slot_of(CUT, at("2026-11-27T10:00"))]
-    assert clock(free_on(agent, CUT, FRIDAY, busy=busy, now=NOW))[:4] == ["09:00", "11:00", "11:30", "12:00"]
+def test_a_slot_needs_its_service_and_the_time_for_tidying_up() -> None:
+    busy = [Span(at("2026-11-27T10:15"), at("2026-11-27T11:10"))]
+    starts = clock(free_on(lindenhof(), CUT, FRIDAY, busy=busy, now=NOW))
+    assert starts[:4] == ["09:00", "09:15", "11:15", "11:30"]
+    assert slot_of(CUT, at("2026-11-27T09:00")) == Span(at("2026-11-27T09:00"), at("2026-11-27T10:00"))
+
+
+def test_without_notice_even_this_moment_is_offered() -> None:
+    agent = lindenhof(booking={"lead_minutes": 0})
+    assert free_on(agent, CUT, date(2026, 11, 24), busy=(), now=NOW)[0] == NOW
+    assert is_offered(agent, CUT, NOW, busy=(), now=NOW)
 
 
 def test_tidying_up_may_last_longer_than_the_opening_hours() -> None:
@@ -128,6 +135,8 @@ def test_a_night_written_as_two_days_is_one_opening() -> None:
     agent = hourly(hours={"friday": ["22:00-24:00"], "saturday": ["00:00-02:00"]})
     assert clock(free_on(agent, PERM, FRIDAY, busy=(), now=NOW)) == ["22:00", "23:00"]
     assert clock(free_on(agent, PERM, date(2026, 11, 28), busy=(), now=NOW)) == ["00:00"]
+    assert obstacle(agent, PERM, at("2026-11-27T23:00"), busy=(), now=NOW) is None
+    assert obstacle(agent, PERM, at("2026-11-28T01:00"), busy=(), now=NOW) == "too_long"
 
 
 def test_the_closest_starts_are_named_in_order_of_time() -> None:

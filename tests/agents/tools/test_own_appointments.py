@@ -1,10 +1,12 @@
 """A customer's own appointments: listed, moved and cancelled, and nobody else's."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
+from agents.store import create_agent
 from gateway.db import Database
 from tests.agents.tools.conftest import ANNA, BEN
 from tests.agents.tools.salon import Salon, at, lindenhof, open_salon
@@ -60,6 +62,26 @@ async def test_moving_to_a_time_that_is_not_free_leaves_everything_as_it_was(sal
     await salon.book(BEN, "2026-11-27T14:00")
     assert "Free instead: " in await salon.refusal(ANNA, "move_appointment", new_start=new_start)
     assert [row["during"].lower for row in await salon.rows()] == [at("2026-11-27T09:00"), at("2026-11-27T14:00")]
+
+
+async def test_the_appointment_that_is_moved_is_not_in_its_own_way(salon: Salon) -> None:
+    await salon.book(ANNA, "2026-11-27T09:00")
+    await salon.book(BEN, "2026-11-27T10:00")
+    refused = await salon.refusal(ANNA, "move_appointment", new_start="2026-11-27T09:30")
+    assert refused.startswith("Freitag, 27. November 2026, 09:30 Uhr is not free. Free instead: 2026-11-27T09:00")
+
+
+async def test_every_agent_of_a_business_keeps_its_own_calendar(salon: Salon, db: Database) -> None:
+    colleague = replace(salon, agent_id=salon.new_id())
+    async with db.transaction(salon.tenant_id) as connection:
+        await create_agent(
+            connection, salon.tenant_id, agent_id=colleague.agent_id, name="Kosmetik", now=salon.clock.now()
+        )
+    first = await salon.book(ANNA, "2026-11-27T09:00")
+    second = await colleague.book(ANNA, "2026-11-27T09:00")
+    assert first["appointment_id"] != second["appointment_id"]
+    assert await salon.ask(ANNA, "my_appointments") == {"appointments": [first]}
+    assert await colleague.ask(ANNA, "my_appointments") == {"appointments": [second]}
 
 
 async def test_a_cancelled_time_is_free_again_and_its_row_stays(salon: Salon) -> None:
