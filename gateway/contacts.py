@@ -47,9 +47,12 @@ async def resolve(
     candidate: UUID | None = None
     if len(owners) < len(wanted):
         candidate = new_id()
-        await _claim(connection, tenant_id, wanted, contact_id=candidate)
-        owners = await _lock_owners(connection, tenant_id, wanted)
-    contact = await _one_of(connection, tenant_id, owners, candidate=candidate, now=now)
+        taken = await _claim(connection, tenant_id, wanted, contact_id=candidate)
+        if len(owners) + taken == len(wanted):
+            owners = [*owners, _Owner(candidate, "")]
+        else:  # somebody took one of them meanwhile
+            owners = await _lock_owners(connection, tenant_id, wanted)
+    contact = await _one_of(connection, tenant_id, owners, candidate=candidate, name=name[:LONGEST_NAME], now=now)
     if name and name[:LONGEST_NAME] != contact.name:
         await connection.execute(
             "UPDATE contact SET name = $3 WHERE tenant_id = $1 AND contact_id = $2",
@@ -90,29 +93,40 @@ async def _lock_owners(connection: Connection, tenant_id: UUID, wanted: Sequence
     return [_Owner(row["contact_id"], row["name"]) for row in rows]
 
 
-async def _claim(connection: Connection, tenant_id: UUID, wanted: Sequence[Address], *, contact_id: UUID) -> None:
-    """Take the addresses nobody has; waits for whoever is taking one of them right now."""
-    await connection.execute(
+async def _claim(connection: Connection, tenant_id: UUID, wanted: Sequence[Address], *, contact_id: UUID) -> int:
+    """Take the addresses nobody has and return how many; waits for whoever is taking one of them right now."""
+    rows = await connection.fetch(
         """INSERT INTO contact_address (tenant_id, kind, address, contact_id)
            SELECT $1, kind, address, $2 FROM unnest($3::text[], $4::text[]) AS wanted (kind, address)
-           ON CONFLICT (tenant_id, kind, address) DO NOTHING""",
+           ON CONFLICT (tenant_id, kind, address) DO NOTHING RETURNING kind""",
         tenant_id,
         contact_id,
         [address.kind for address in wanted],
         [address.value for address in wanted],
     )
+    return len(rows)
 
 
 async def _one_of(
-    connection: Connection, tenant_id: UUID, owners: Sequence[_Owner], *, candidate: UUID | None, now: datetime
+    connection: Connection,
+    tenant_id: UUID,
+    owners: Sequence[_Owner],
+    *,
+    candidate: UUID | None,
+    name: str,
+    now: datetime,
 ) -> _Owner:
     """Make one contact of the owners: the only one, the candidate that has no row yet, or the oldest of several."""
     known = {owner.contact_id: owner for owner in owners if owner.contact_id != candidate}
     if not known and candidate is not None:
         await connection.execute(
-            "INSERT INTO contact (tenant_id, contact_id, created_at) VALUES ($1, $2, $3)", tenant_id, candidate, now
+            "INSERT INTO contact (tenant_id, contact_id, name, created_at) VALUES ($1, $2, $3, $4)",
+            tenant_id,
+            candidate,
+            name,
+            now,
         )
-        return _Owner(candidate, "")
+        return _Owner(candidate, name)
     first = next(iter(known.values()))
     if any(owner.contact_id == candidate for owner in owners):
         await connection.execute(

@@ -97,7 +97,7 @@ async def acknowledge(connection: Connection, lease: SendLease, provider_id: str
              RETURNING message_id)
            UPDATE message SET state = CASE WHEN state = 'queued' THEN 'sent' ELSE state END,
                               provider_id = coalesce(provider_id, $3)
-           FROM sent WHERE message.tenant_id = $1 AND message.message_id = sent.message_id""",
+           FROM sent WHERE message.tenant_id = $1 AND message.message_id = $2""",
         lease.tenant_id,
         lease.message_id,
         provider_id,

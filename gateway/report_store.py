@@ -123,41 +123,39 @@ async def lock_window(connection: Connection, tenant_id: UUID, part: SentPart) -
     )
 
 
-async def mark_sent(connection: Connection, tenant_id: UUID, message_id: UUID) -> UUID | None:
-    """Believe a report that a message left, whatever we thought; return its conversation if we thought otherwise."""
-    conversation_id: UUID | None = await connection.fetchval(
-        """UPDATE outbox SET state = 'sent', lease_until = NULL
-           WHERE tenant_id = $1 AND message_id = $2 AND state IN ('pending', 'sending', 'unknown')
-           RETURNING conversation_id""",
-        tenant_id,
-        message_id,
-    )
-    return conversation_id
-
-
 async def move_forward(
     connection: Connection, tenant_id: UUID, message_id: UUID, *, status: str, provider_id: str, at: datetime
-) -> None:
-    """Move a message's state forward, never back; `failed` and `refunded` are final. Read implies delivered."""
-    await connection.execute(
-        """UPDATE message m SET
-             state = CASE WHEN array_position(ARRAY['queued', 'sent', 'delivered', 'read'], $3)
-                             > array_position(ARRAY['queued', 'sent', 'delivered', 'read'], state)
-                          THEN $3 ELSE state END,
-             delivered_at = CASE WHEN $3 IN ('delivered', 'read') THEN least(delivered_at, $5) ELSE delivered_at END,
-             read_at = CASE WHEN $3 = 'read' THEN least(read_at, $5) ELSE read_at END,
-             provider_id = CASE
-               WHEN provider_id IS NULL AND NOT EXISTS (
-                 SELECT FROM message other
-                 WHERE other.tenant_id = $1 AND other.line_id = m.line_id AND other.provider_id = $4)
-               THEN $4 ELSE provider_id END
-           WHERE tenant_id = $1 AND message_id = $2""",
+) -> UUID | None:
+    """Move a message's state forward, never back; `failed` and `refunded` are final. Read implies delivered.
+
+    A report that a message left is believed, whatever we thought. Returns its conversation if we thought otherwise.
+    """
+    conversation_id: UUID | None = await connection.fetchval(
+        """WITH left_after_all AS (
+             UPDATE outbox SET state = 'sent', lease_until = NULL
+             WHERE tenant_id = $1 AND message_id = $2 AND state IN ('pending', 'sending', 'unknown')
+             RETURNING conversation_id),
+           moved AS (
+             UPDATE message m SET
+               state = CASE WHEN array_position(ARRAY['queued', 'sent', 'delivered', 'read'], $3)
+                               > array_position(ARRAY['queued', 'sent', 'delivered', 'read'], state)
+                            THEN $3 ELSE state END,
+               delivered_at = CASE WHEN $3 IN ('delivered', 'read') THEN least(delivered_at, $5) ELSE delivered_at END,
+               read_at = CASE WHEN $3 = 'read' THEN least(read_at, $5) ELSE read_at END,
+               provider_id = CASE
+                 WHEN provider_id IS NULL AND NOT EXISTS (
+                   SELECT FROM message other
+                   WHERE other.tenant_id = $1 AND other.line_id = m.line_id AND other.provider_id = $4)
+                 THEN $4 ELSE provider_id END
+             WHERE tenant_id = $1 AND message_id = $2)
+           SELECT conversation_id FROM left_after_all""",
         tenant_id,
         message_id,
         status,
         provider_id,
         at,
     )
+    return conversation_id
 
 
 async def fail_part(connection: Connection, tenant_id: UUID, message_id: UUID, *, refunded: bool, failure: str) -> None:

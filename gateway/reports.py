@@ -63,8 +63,7 @@ async def _apply_progress(services: Services, news: _News) -> None:
         is_new, message_id = await _record(connection, news, now)
         if not is_new or message_id is None or news.report.status is DeliveryStatus.UNKNOWN:
             return
-        conversation_id = await report_store.mark_sent(connection, news.tenant_id, message_id)
-        await report_store.move_forward(
+        conversation_id = await report_store.move_forward(
             connection,
             news.tenant_id,
             message_id,
