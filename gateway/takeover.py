@@ -41,9 +41,10 @@ async def hand_over(
 ) -> bool:
     """Pass a conversation from the agent to a person: say so to the customer once, and to the owner.
 
-    `text` may be empty: then the customer is told nothing. Returns whether the agent had it until now.
+    `text` may be empty: then the customer is told nothing. Returns whether the agent had it until now; if not,
+    what the owner has chosen meanwhile stays.
     """
-    if await _set_mode(connection, tenant_id, conversation_id, "human") != "agent":
+    if await _set_mode(connection, tenant_id, conversation_id, "human", only_from="agent") != "agent":
         return False
     if text:
         await queue_free_text(
@@ -64,7 +65,7 @@ async def hand_over(
 async def give_back(connection: Connection, tenant_id: UUID, conversation_id: UUID, now: datetime) -> bool:
     """Let the agent answer again, at once if customers are waiting; return whether there is such a conversation.
 
-    What came before a person's last message counts as answered by that person.
+    What came before a person's last message counts as answered by that person, unless the message never left.
     """
     before = await _set_mode(connection, tenant_id, conversation_id, "agent")
     if before in (None, "agent"):
@@ -74,7 +75,8 @@ async def give_back(connection: Connection, tenant_id: UUID, conversation_id: UU
            WHERE tenant_id = $1 AND conversation_id = $2 AND direction = 'in' AND state = 'received'
              AND turn_id IS NULL AND created_at <= (
                SELECT max(created_at) FROM message
-               WHERE tenant_id = $1 AND conversation_id = $2 AND direction = 'out' AND author IN ('member', 'api'))""",
+               WHERE tenant_id = $1 AND conversation_id = $2 AND direction = 'out' AND author IN ('member', 'api')
+                 AND state NOT IN ('failed', 'refunded'))""",
         tenant_id,
         conversation_id,
     )
@@ -94,14 +96,19 @@ async def give_back(connection: Connection, tenant_id: UUID, conversation_id: UU
     return True
 
 
-async def _set_mode(connection: Connection, tenant_id: UUID, conversation_id: UUID, mode: Mode) -> str | None:
-    """Lock the conversation, end what is due and change the mode; return the mode before, None if it is unknown."""
+async def _set_mode(
+    connection: Connection, tenant_id: UUID, conversation_id: UUID, mode: Mode, *, only_from: Mode | None = None
+) -> str | None:
+    """Lock the conversation, end what is due and change the mode, if it is `only_from`.
+
+    Returns the mode before, None if the conversation is unknown.
+    """
     before: str | None = await connection.fetchval(
         "SELECT mode FROM conversation WHERE tenant_id = $1 AND conversation_id = $2 FOR NO KEY UPDATE",
         tenant_id,
         conversation_id,
     )
-    if before is not None and before != mode:
+    if before not in (None, mode) and only_from in (None, before):
         await connection.execute(
             """UPDATE conversation SET mode = $3, due_at = NULL, waiting_for = NULL
                WHERE tenant_id = $1 AND conversation_id = $2""",
