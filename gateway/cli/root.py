@@ -42,6 +42,17 @@ def serve(
     raise typer.Exit(serving.run(host=host, port=port, role=role))
 
 
+@app.command("demo")
+def demo(
+    *,
+    port: Annotated[int, typer.Option(min=1, max=65_534, help="Of the page; the gateway has the next one.")] = 8090,
+) -> None:
+    """Start a salon with simulated vendors, no keys needed; the page that it names is a customer's phone."""
+    from gateway.cli import demo as a_demo  # noqa: PLC0415 - heavy, and not needed for --help
+
+    raise typer.Exit(a_demo.run(port=port))
+
+
 @app.command("migrate")
 def migrate(*, as_json: Json = False) -> None:
     """Bring the database's schema up to date; every start does so too."""

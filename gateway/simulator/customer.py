@@ -43,11 +43,11 @@ class Customer:
         )
 
     async def send_image(self, content: bytes, *, caption: str = "", mime_type: str = "image/jpeg") -> str:
-        media = self._upload(content, mime_type)
+        media = self.upload(content, mime_type)
         return await self._send("image", {**media, **({"caption": caption} if caption else {})})
 
     async def send_voice_note(self, content: bytes, *, mime_type: str = "audio/ogg; codecs=opus") -> str:
-        return await self._send("audio", {**self._upload(content, mime_type), "voice": True})
+        return await self._send("audio", {**self.upload(content, mime_type), "voice": True})
 
     async def react(self, wamid: str, emoji: str) -> str:
         return await self._send("reaction", {"message_id": wamid, "emoji": emoji})
@@ -72,7 +72,7 @@ class Customer:
         await self.meta.post(self.business, [self.value(message)])
         return str(message["id"])
 
-    def _upload(self, content: bytes, mime_type: str) -> Json:
+    def upload(self, content: bytes, mime_type: str) -> Json:
         media_id = f"{self.address.lstrip('+')}{next(self._media_ids):04d}"
         media = self.meta.media[media_id] = Media(mime_type=mime_type, content=content)
         return {"id": media_id, "mime_type": mime_type, "sha256": media.sha256}

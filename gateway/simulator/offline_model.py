@@ -176,7 +176,8 @@ def _confirm(turn: Turn, what: str, told: Mapping[str, str]) -> Said:
 
 
 def _offer(turn: Turn, told: Mapping[str, Any]) -> Said:
-    free = told["free"][:OFFERS_MAX]
+    found = told["free"]
+    free = (found[::2] if len(found) >= 2 * OFFERS_MAX - 1 else found)[:OFFERS_MAX]
     if not free:
         return turn.say("none")
     times = bullets(turn.moment(one) for one in free)

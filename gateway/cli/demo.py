@@ -1,0 +1,174 @@
+"""`demo`: a salon, simulated vendors and the gateway between them, on ports of their own, until Ctrl-C.
+
+The gateway is the one that `serve` runs; only the vendors' addresses and secrets differ.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator
+from importlib import resources
+from typing import Final
+from uuid import UUID
+
+from gateway.app import build_app, open_services, warm_up
+from gateway.identity import create_api_key, list_api_keys, revoke_api_key
+from gateway.limits import Limits
+from gateway.line_file import parse_tenant_file
+from gateway.lines import apply_file, published_agents
+from gateway.logs import configure_logs
+from gateway.server import Build, Parts, serve
+from gateway.services import Services
+from gateway.settings import Settings, load_settings
+from gateway.simulator.meta import FakeMeta
+from gateway.simulator.meta_wire import Business
+from gateway.simulator.offline_model import think
+from gateway.simulator.openai_chat import FakeOpenAI
+from gateway.simulator.phone.samples import transcript_of
+from gateway.simulator.phone.server import Phone, Scene
+from gateway.tenants import NewTenant, Tenant, create_tenant, list_tenants
+from gateway.worker import Worker
+from metering.entries import read_wallet
+from metering.operations import Charge, Grant, ReceiptDraft
+from metering.rates import Item
+
+HOST: Final = "127.0.0.1"
+SALON: Final = "Salon Lindenhof"
+BUSINESS: Final = Business(phone_number_id="1000001", display_number="+4915100000001")
+KEY_LABEL: Final = "demo"
+OFFLINE_MODEL: Final = "offline"
+FIRST_CREDITS: Final = 75_000  # the number's first month, and 15,000 to talk with
+MORE_CREDITS: Final = 1_000
+LEFT_BY_DRAIN_CREDITS: Final = 20
+
+
+def run(*, port: int) -> int:
+    """Run the demo until a signal; the page is on `port`, the gateway on the one after it. Returns the exit code."""
+    configure_logs(level=logging.WARNING)
+    return serve(building(load_settings(), port=port), host=HOST, port=port + 1, drain_s=Limits().drain_s)
+
+
+def building(given: Settings, *, port: int) -> Build:
+    """Return what `gateway.server.serve` builds the demo's process from."""
+
+    @contextlib.asynccontextmanager
+    async def build(stopping: asyncio.Event) -> AsyncIterator[Parts]:
+        gateway_url = f"http://{HOST}:{port + 1}"
+        secret, token = os.urandom(16).hex(), os.urandom(16).hex()
+        meta = FakeMeta(
+            webhook_url=f"{gateway_url}/webhooks/whatsapp", app_secret=secret, token=token, businesses=[BUSINESS]
+        )
+        offline = FakeOpenAI(think, ear=transcript_of, name=OFFLINE_MODEL)
+        async with contextlib.AsyncExitStack() as stack:
+            meta_url = await stack.enter_async_context(meta.running(HOST))
+            openai_url = await stack.enter_async_context(offline.running(HOST))
+            wanted = {
+                "public_url": gateway_url,
+                "whatsapp_api_url": meta_url,
+                "whatsapp_app_secret": secret,
+                "whatsapp_access_token": token,
+                "whatsapp_verify_token": token,
+            }
+            if not given.openai_api_key:
+                wanted |= {"openai_base_url": openai_url, "openai_api_key": "offline"}
+            settings = given.model_copy(update=wanted)
+            services = await stack.enter_async_context(open_services(settings))
+            await warm_up(services)
+            scene = await _scene(services, meta, gateway_url, offline=not given.openai_api_key)
+            page = await stack.enter_async_context(Phone(scene, stopping).running(HOST, port))
+            _tell(page, scene)
+            app = build_app(services, stopping=stopping)
+            yield Parts(app=app, worker=Worker(services), metrics=services.metrics)
+
+    return build
+
+
+async def _scene(services: Services, meta: FakeMeta, gateway_url: str, *, offline: bool) -> Scene:
+    """Set the salon up, once, and return what the page needs."""
+    tenant = await _salon(services)
+
+    async def grant() -> None:
+        await _grant(services, tenant, MORE_CREDITS, reference=f"demo:{services.new_id()}")
+
+    async def drain() -> None:
+        await _drain(services, tenant)
+
+    return Scene(
+        meta=meta,
+        business=BUSINESS,
+        salon=SALON,
+        model=services.settings.chat_model,
+        offline=offline,
+        gateway_url=gateway_url,
+        api_token=await _api_token(services, tenant.tenant_id),
+        grant=grant,
+        drain=drain,
+    )
+
+
+async def _salon(services: Services) -> Tenant:
+    async with services.db.directory() as connection:
+        known = [tenant for tenant in await list_tenants(connection) if tenant.name == SALON]
+    tenant = (
+        known[0]
+        if known
+        else await create_tenant(
+            services.db, services.ledger, NewTenant(name=SALON), None, now=services.now(), new_id=services.new_id
+        )
+    )
+    await _grant(services, tenant, FIRST_CREDITS, reference="demo:first")
+    async with services.db.transaction(tenant.tenant_id) as connection:
+        names = set((await published_agents(connection, tenant.tenant_id)).values())
+    text = resources.files("gateway.simulator").joinpath("lindenhof.toml").read_text(encoding="utf-8")
+    await apply_file(services, tenant, parse_tenant_file(text, names))
+    return tenant
+
+
+async def _api_token(services: Services, tenant_id: UUID) -> str:
+    """Make a key for the page; those of earlier starts end."""
+    async with services.db.directory() as connection:
+        for key in await list_api_keys(connection, tenant_id):
+            if key.label == KEY_LABEL and key.revoked_at is None:
+                await revoke_api_key(connection, tenant_id, key.api_key_id, now=services.now())
+        made = await create_api_key(
+            connection, tenant_id, api_key_id=services.new_id(), label=KEY_LABEL, now=services.now()
+        )
+    return made.token
+
+
+async def _grant(services: Services, tenant: Tenant, amount_credits: int, *, reference: str) -> None:
+    grant = Grant(
+        reference=reference,
+        grant_id=services.new_id(),
+        kind="manual",
+        amount_millicredits=amount_credits * 1000,
+        reason="Demo",
+    )
+    await services.ledger.submit(tenant.tenant_id, grant)
+
+
+async def _drain(services: Services, tenant: Tenant) -> None:
+    """Spend all but a little, with a receipt as for anything else."""
+    card = services.rate_cards.on(tenant.day(services.now()))
+    async with services.db.transaction(tenant.tenant_id) as connection:
+        wallet = await read_wallet(connection, tenant.tenant_id)
+    excess_millicredits = wallet.available_millicredits - LEFT_BY_DRAIN_CREDITS * 1000
+    tokens = excess_millicredits // card.unit_millicredits[Item.CHAT_INPUT]
+    if tokens <= 0:
+        return
+    receipt = ReceiptDraft(
+        receipt_id=services.new_id(),
+        subject="message",
+        rate_card=card.version,
+        lines=(card.line(Item.CHAT_INPUT, tokens),),
+        day=tenant.day(services.now()),
+    )
+    await services.ledger.submit(tenant.tenant_id, Charge(key=f"demo:{receipt.receipt_id}", receipt=receipt))
+
+
+def _tell(page: str, scene: Scene) -> None:
+    answers = "the offline model (rules, no key needed)" if scene.offline else scene.model
+    print(f"\n  {scene.salon} is open: {page}\n", flush=True)
+    print(f"  Answers come from {answers}. API: {scene.gateway_url}/api/openapi.json", flush=True)
+    print("  Stop with Ctrl-C; what was said and charged is kept.\n", flush=True)

@@ -1,0 +1,39 @@
+"""What the owner's API tells about one customer's conversation: the page shows nothing else of the gateway."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+
+
+class OwnerApi:
+    """The gateway's JSON API, with the salon's own key."""
+
+    def __init__(self, http: aiohttp.ClientSession, url: str, token: str) -> None:
+        self._http = http
+        self._url = f"{url}/api/v1"
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    async def look(self, wa_id: str) -> Mapping[str, Any]:
+        """Return balance, conversation and its receipts (newest first). Raises aiohttp.ClientError."""
+        balance = await self._get("/balance")
+        listed = await self._get("/conversations")
+        mine = [one for one in listed["items"] if one["contact"]["address"].lstrip("+") == wa_id]
+        if not mine:
+            return {"balance": balance, "conversation": None, "receipts": []}
+        conversation_id = mine[0]["id"]
+        conversation = await self._get(f"/conversations/{conversation_id}")
+        receipts = await self._get(f"/receipts?conversation_id={conversation_id}")
+        kept = ("window", "mode", "waiting_for", "charged_millicredits")
+        return {
+            "balance": balance,
+            "conversation": {name: conversation[name] for name in kept},
+            "messages": conversation["messages"],
+            "receipts": receipts["items"],
+        }
+
+    async def _get(self, path: str) -> Mapping[str, Any]:
+        async with self._http.get(self._url + path, headers=self._headers) as response:
+            response.raise_for_status()
+            answered: Mapping[str, Any] = await response.json()
+            return answered

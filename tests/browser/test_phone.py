@@ -1,0 +1,154 @@
+"""The demo, played in a real browser: what a customer sees, and what the meter beside it shows."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+ROOT = Path(__file__).parents[2]
+PATIENCE_MS = 30_000
+
+pytestmark = pytest.mark.browser
+
+
+def free_port() -> int:
+    """A port that is free, and the next one too."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port: int = first.getsockname()[1]
+            try:
+                second.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port
+
+
+@pytest.fixture
+def demo(database_url: str, tmp_path: Path) -> Iterator[str]:
+    """The address of a demo that runs as its own process, stopped as by Ctrl-C."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TURNMETER_", "OPENAI_"))}
+    environ = {**kept, "TURNMETER_DATABASE_URL": database_url, "TURNMETER_DATA_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "gateway", "demo", "--port", str(free_port())]
+    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        found = next((url for line in process.stdout if (url := re.search(r"http://\S+", line))), None)
+        assert found is not None, "the demo did not start"
+        yield found[0]
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+    assert process.returncode == 0
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    if not CHROMIUM.exists():
+        assert not os.environ.get("CI"), "CI needs a Chromium"
+        pytest.skip("there is no Chromium here")
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield launched
+        await launched.close()
+
+
+async def write(page: Page, text: str, answers: int) -> str:
+    """Write a message and return the answer, which is so many-th."""
+    await page.fill("#text", text)
+    await page.keyboard.press("Enter")
+    await page.locator(".bubble:not(.mine)").nth(answers - 1).wait_for(timeout=PATIENCE_MS)
+    return await page.locator(".bubble:not(.mine)").nth(answers - 1).inner_text()
+
+
+async def balance_millicredits(page: Page) -> int:
+    await page.wait_for_function("document.querySelector('#balance').dataset.millicredits !== undefined")
+    return int(await page.get_attribute("#balance", "data-millicredits") or "")
+
+
+async def total_shown(page: Page) -> int:
+    """The receipt's total, after its lines were added up."""
+    await page.locator("#receipt .sum").wait_for(timeout=PATIENCE_MS)
+    lines = await page.eval_on_selector_all(
+        "#receipt .line", "rows => rows.map(row => Number(row.dataset.millicredits))"
+    )
+    total = int(await page.get_attribute("#receipt .sum", "data-millicredits") or "")
+    assert len(lines) >= 2
+    assert sum(lines) == total > 0
+    return total
+
+
+async def test_a_customer_books_in_german_and_the_balance_drops_by_the_receipts(demo: str, browser: Browser) -> None:
+    page = await browser.new_page(viewport={"width": 1280, "height": 900})
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    await page.goto(demo)
+    before = await balance_millicredits(page)
+    offer = await write(page, "Haben Sie nächste Woche etwas frei für einen Haarschnitt?", 1)
+    assert "digitale Assistentin (KI)" in offer
+    assert "• " in offer
+    first = await total_shown(page)
+    assert await balance_millicredits(page) == before - first
+    assert "Gebucht ✓ Haarschnitt" in await write(page, "Der erste passt", 2)
+    await page.wait_for_function(
+        "spent => Number(document.querySelector('#balance').dataset.millicredits) < spent", arg=before - first
+    )
+    assert await balance_millicredits(page) == before - first - await total_shown(page)
+    assert "kostenlos" in await page.inner_text("#receipt")
+    assert "Offline-Modell, regelbasiert" in await page.inner_text("#model")
+
+    spent = await balance_millicredits(page)
+    await page.click("[data-act=repeat]")
+    await page.locator("#said", has_text="nur einmal").wait_for()
+    await page.click("[data-act=grant]")
+    await page.wait_for_function(
+        "before => Number(document.querySelector('#balance').dataset.millicredits) > before", arg=spent
+    )
+    assert await balance_millicredits(page) == spent + 1_000_000  # and the repeated webhook cost nothing
+    assert await page.locator(".bubble:not(.mine)").count() == 2
+    assert problems == []
+
+
+async def test_a_narrow_phone_in_english_scrolls_only_down(demo: str, browser: Browser) -> None:
+    page = await browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
+    await page.goto(demo)
+    await page.click("[data-language=en]")
+    answer = await write(page, "How much is a haircut?", 1)
+    assert "42 Euro" in answer
+    await total_shown(page)
+    assert "free" in await page.inner_text("#receipt")
+    for width in (390, 1280):
+        await page.set_viewport_size({"width": width, "height": 844})
+        assert await page.evaluate("document.documentElement.scrollWidth") == width
+    await page.fill("#text", "Do you have anything free on Friday?")
+    await page.click("#voice")
+    await page.locator(".heard").wait_for()
+    await page.locator(".bubble:not(.mine)").nth(1).wait_for(timeout=PATIENCE_MS)
+    await page.click("#image")
+    await page.locator(".bubble:not(.mine)", has_text="I got it").wait_for(timeout=PATIENCE_MS)
+
+
+async def test_a_message_that_comes_a_day_late_is_not_answered_and_costs_nothing(demo: str, browser: Browser) -> None:
+    page = await browser.new_page()
+    await page.goto(demo)
+    before = await balance_millicredits(page)
+    await page.click("[data-act=late]")
+    await page.locator("#window", has_text="geschlossen").wait_for(timeout=PATIENCE_MS)
+    await page.locator("#wire li").first.wait_for(timeout=PATIENCE_MS)
+    assert await page.locator(".bubble:not(.mine)").count() == 0
+    assert await balance_millicredits(page) == before
