@@ -30,6 +30,10 @@ TurnState = Literal[
 WaitingFor = Literal["credits", "budget", "unpaid", "window"]
 
 
+class SupersededError(Exception):
+    """What the answer was made for is no longer the newest state of its conversation."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnEnd:
     """How a turn ends. `answered_ids`: the messages that need no further answer."""
@@ -152,12 +156,14 @@ async def end_charged_turn(
     receipt_id: UUID,
     charge_key: str,
     parts: Sequence[PaidPart],
+    only_if_newest: bool,
     trace_id: str,
     send_lease_until: datetime,
 ) -> None:
     """End a charged turn: its parts, their place in the outbox and the turn itself, in the charge's transaction.
 
-    The parts are leased to the caller, epoch 1, who sends them at once.
+    The parts are leased to the caller, epoch 1, who sends them at once. Raises SupersededError, to be rolled back, if
+    a person has taken over, the lease has moved on or, with `only_if_newest`, a newer message has arrived.
     """
     ended = await connection.fetchval(
         _END_CHARGED,
@@ -169,9 +175,10 @@ async def end_charged_turn(
         [list(part.refund_lines) for part in parts],
         trace_id,
         send_lease_until,
+        only_if_newest,
     )
     if ended is None:
-        raise StaleLeaseError
+        raise SupersededError
 
 
 def _end_values(lease: Lease, end: TurnEnd) -> tuple[object, ...]:
@@ -226,7 +233,8 @@ _END_CHARGED = f"""
 WITH freed AS (
   UPDATE conversation SET {_CONVERSATION_AFTER},
     next_position = next_position + cardinality($15::uuid[]), last_message_at = greatest(last_message_at, $6)
-  WHERE tenant_id = $1 AND conversation_id = $2 AND lease_epoch = $3
+  WHERE tenant_id = $1 AND conversation_id = $2 AND lease_epoch = $3 AND mode = 'agent'
+    AND (input_version = $11 OR NOT $20)
   RETURNING conversation_id, line_id, contact_id, next_position - cardinality($15::uuid[]) AS position),
 {_TURN_AFTER},
 part AS (

@@ -21,8 +21,8 @@ from gateway.turn_begin import RunningTurn, begin, build, channel_of, day_of
 from gateway.turn_draft import Draft, draft_of
 from gateway.turn_media import media_of
 from gateway.turn_quote import Quote, hold_for
-from gateway.turn_scene import Lease, lock_progress
-from gateway.turn_store import TurnEnd, end_charged_turn, give_back
+from gateway.turn_scene import Lease
+from gateway.turn_store import SupersededError, TurnEnd, end_charged_turn, give_back
 from metering.budgets import limits_for
 from metering.connection import Connection
 from metering.operations import Applied, Capture, Held, Outcome, Refused, Release
@@ -130,13 +130,11 @@ async def _hold(services: Services, turn: RunningTurn, quote: Quote) -> Held | N
 
 
 async def _capture(services: Services, turn: RunningTurn, answer: Answer, draft: Draft) -> tuple[UUID, ...]:
-    """Charge the answer and put it into the outbox, in one transaction, if nothing newer has arrived."""
-    charge_key = f"turn:{turn.turn_id}"
+    """Charge the answer and put it into the outbox, in one transaction, if nothing newer has arrived.
 
-    async def still_current(connection: Connection) -> bool:
-        input_version, mode = await lock_progress(connection, turn.lease)
-        newer = input_version != turn.scene.input_version and may_abandon(services, turn, answer.wrote)
-        return mode == "agent" and not newer
+    Newer messages are rare at this very moment, so they are found by the write itself: it rolls the charge back.
+    """
+    charge_key = f"turn:{turn.turn_id}"
 
     async def write(connection: Connection, outcome: Outcome) -> None:
         if not isinstance(outcome, Applied):
@@ -158,20 +156,23 @@ async def _capture(services: Services, turn: RunningTurn, answer: Answer, draft:
             receipt_id=draft.receipt.receipt_id,
             charge_key=charge_key,
             parts=draft.parts,
+            only_if_newest=may_abandon(services, turn, answer.wrote),
             trace_id=turn.row.trace_id,
             send_lease_until=services.lease_until(now),
         )
 
     capture = Capture(hold_key=turn.hold_key, key=charge_key, receipt=draft.receipt)
-    outcome = await services.ledger.submit(turn.tenant_id, capture, Companion(check=still_current, write=write))
+    try:
+        outcome = await services.ledger.submit(turn.tenant_id, capture, Companion(write=write))
+    except SupersededError:
+        await _let_go(services, turn, abandoned=True)
+        return ()
     match outcome:
         case Applied():
             services.metrics.turns.labels("charged").inc()
             services.metrics.charged_millicredits.inc(-outcome.amount_millicredits)
             services.metrics.absorbed_millicredits.inc(outcome.absorbed_millicredits)
             return tuple(part.message_id for part in draft.parts)
-        case None:  # superseded at the last moment
-            await _let_go(services, turn, abandoned=True)
         case Refused():  # the hold ran out meanwhile: begin again with a new one, or wait for credits
             log.warning("capture_refused", reason=outcome.reason)
             await _let_go(services, turn, abandoned=False, after_s=IN_FLIGHT_RETRY_S)
