@@ -149,6 +149,6 @@ async def test_a_message_that_comes_a_day_late_is_not_answered_and_costs_nothing
     before = await balance_millicredits(page)
     await page.click("[data-act=late]")
     await page.locator("#window", has_text="geschlossen").wait_for(timeout=PATIENCE_MS)
-    await page.locator("#wire li").first.wait_for(timeout=PATIENCE_MS)
+    await page.locator("#wire .bad", has_text="keine Antwort").wait_for(timeout=PATIENCE_MS)
     assert await page.locator(".bubble:not(.mine)").count() == 0
     assert await balance_millicredits(page) == before

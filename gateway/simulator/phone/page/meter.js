@@ -5,7 +5,7 @@ const byId = (id) => document.getElementById(id);
 const credits = (millicredits, language) =>
   new Intl.NumberFormat(language, { minimumFractionDigits: 2, maximumFractionDigits: 3 }).format(millicredits / 1000);
 const clock = (iso, language, seconds) =>
-  new Date(iso).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", ...(seconds ? { second: "2-digit" } : {}) });
+  new Date(iso).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...(seconds ? { second: "2-digit" } : {}) });
 
 function row(cells, name) {
   const tr = document.createElement("tr");
@@ -53,6 +53,9 @@ function steps(owner, language) {
     if (message.delivered_at) found.push([message.delivered_at, words.delivered]);
     if (message.read_at) found.push([message.read_at, words.read]);
   }
+  const known = owner.conversation && owner.conversation.window;
+  const why = known && !known.open ? words.closed : owner.balance.state === "paused" ? words.no_credits : "";
+  if (why && found.length) found.push([found.at(-1)[0], why, "bad"]);
   return found.sort((one, other) => (one[0] < other[0] ? -1 : one[0] > other[0] ? 1 : 0)).reverse().slice(0, 9);
 }
 

@@ -8,6 +8,7 @@ const SVG = "http://www.w3.org/2000/svg";
 let language = localStorage.getItem("language") === "en" ? "en" : "de";
 let state = null;
 let drawn = "";
+const seen = new Set(); // what is on the screen already does not move again
 
 const post = async (path, body) => {
   const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
@@ -43,7 +44,8 @@ function marked(text) {
 }
 
 function bubble(one) {
-  const li = element("li", one.mine ? "bubble mine" : "bubble");
+  const li = element("li", `bubble${one.mine ? " mine" : ""}${seen.has(one.id) ? "" : " new"}`);
+  seen.add(one.id);
   if (one.kind === "image") {
     const picture = element("img");
     picture.src = "/picture.png";
@@ -55,7 +57,7 @@ function bubble(one) {
     note.append(element("span", "play"), svg("", "0 0 132 26", "M3 13v0M11 8v10M19 4v18M27 9v8M35 11v4M43 5v16M51 2v22M59 8v10M67 10v6M75 4v18M83 7v12M91 11v4M99 6v14M107 9v8M115 11v4M123 13v0"), "0:04");
     li.append(note, element("span", "heard", one.text));
   } else li.append(marked(one.text));
-  const at = element("time", "", new Date(one.at * 1000).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit" }));
+  const at = element("time", "", new Date(one.at * 1000).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }));
   if (one.mine) at.append(svg(`ticks ${one.ticks}`, "0 0 17 11", one.ticks === "sent" ? "m4 6 3 3 6-7" : "m1 6 3 3 6-7M8 8l1 1 6-7"));
   li.append(at);
   return li;
@@ -145,5 +147,6 @@ for (const button of document.querySelectorAll("[data-act]")) {
   });
 }
 new EventSource("/events").addEventListener("message", (event) => { state = JSON.parse(event.data); show(); });
+addEventListener("resize", () => { byId("chat").scrollTop = byId("chat").scrollHeight; });
 setInterval(() => state && showWindow(state.owner, language), 1000);
 speak();
