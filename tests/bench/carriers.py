@@ -16,7 +16,8 @@ import orjson
 from aiohttp import web
 
 APP_SECRET = "bench-app-secret"
-PHONE_NUMBER_ID = "1000001"
+# Meta takes 80 messages a second from one number, and the gateway keeps to it: a busy business has several.
+LINES = 10
 ANSWER = "Ein Damenhaarschnitt kostet 42 Euro und dauert etwa 45 Minuten. Soll ich nach einem freien Termin sehen?"
 
 
@@ -87,8 +88,14 @@ def signed(body: bytes) -> dict[str, str]:
     return {"X-Hub-Signature-256": f"sha256={digest}", "Content-Type": "application/json"}
 
 
-def envelope(value: dict[str, object]) -> bytes:
-    metadata = {"display_phone_number": "4915100000001", "phone_number_id": PHONE_NUMBER_ID}
+def line_of(customer: str) -> int:
+    """Which of the business's numbers a customer writes to."""
+    return int(customer) % LINES
+
+
+def envelope(customer: str, value: dict[str, object]) -> bytes:
+    line = line_of(customer)
+    metadata = {"display_phone_number": f"491510000000{line}", "phone_number_id": f"100000{line}"}
     return orjson.dumps(
         {
             "object": "whatsapp_business_account",
@@ -106,6 +113,7 @@ def envelope(value: dict[str, object]) -> bytes:
 
 def text_webhook(customer: str, number: int, text: str) -> bytes:
     return envelope(
+        customer,
         {
             "contacts": [{"profile": {"name": "Kundin"}, "wa_id": customer}],
             "messages": [
@@ -117,12 +125,13 @@ def text_webhook(customer: str, number: int, text: str) -> bytes:
                     "text": {"body": text},
                 }
             ],
-        }
+        },
     )
 
 
 def status_webhook(provider_id: str, customer: str, ours: str, status: str) -> bytes:
     return envelope(
+        customer,
         {
             "statuses": [
                 {
@@ -139,7 +148,7 @@ def status_webhook(provider_id: str, customer: str, ours: str, status: str) -> b
                     },
                 }
             ]
-        }
+        },
     )
 
 

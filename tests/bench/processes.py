@@ -15,7 +15,7 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
-from tests.bench.carriers import APP_SECRET, PHONE_NUMBER_ID, World, vendor_app
+from tests.bench.carriers import APP_SECRET, LINES, World, vendor_app
 
 AGENT_FILE = f"""
 [[agent]]
@@ -23,13 +23,15 @@ name = "Rezeption"
 instructions = "{"Du bist die Rezeption des Salons Lindenhof. " * 34}"
 greeting = "Hallo, hier ist die digitale Assistentin (KI) vom Salon Lindenhof."
 language = "de"
+"""
+LINE = """
 [[line]]
-number = "+4915100000001"
+number = "+491510000000{line}"
 kind = "mobile"
 agent = "Rezeption"
 channels = ["whatsapp"]
 whatsapp_provider = "meta"
-whatsapp_phone_number_id = "{PHONE_NUMBER_ID}"
+whatsapp_phone_number_id = "100000{line}"
 """
 
 
@@ -122,7 +124,7 @@ async def gateways(
 
 
 def set_up_tenant(environment: dict[str, str], file: Path) -> None:
-    file.write_text(AGENT_FILE)
+    file.write_text(AGENT_FILE + "".join(LINE.format(line=line) for line in range(LINES)))
     command(environment, "tenant", "create", "Bench")
     command(environment, "credits", "grant", "Bench", "100000000", "--reason", "bench")
     command(environment, "apply", "Bench", str(file))
