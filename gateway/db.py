@@ -147,10 +147,12 @@ class Database:
             raise DatabaseUnavailableError("The database cannot be reached.") from error
 
     @contextlib.asynccontextmanager
-    async def _transaction(self, pool: "Pool[asyncpg.Record]", tenant_id: UUID | None) -> AsyncIterator[Connection]:
+    async def _transaction(
+        self, pool: "Pool[asyncpg.Record]", tenant_id: UUID | None, begin: str = "BEGIN"
+    ) -> AsyncIterator[Connection]:
         # One round trip: the tenant is set where the transaction begins.
         tenant = "" if tenant_id is None else f"SELECT set_config('app.tenant', '{UUID(int=tenant_id.int)}', true)"
-        connection = await _begin(pool, f"BEGIN; {tenant}")
+        connection = await _begin(pool, f"{begin}; {tenant}")
         token = _open_transaction.set(True)
         try:
             try:
@@ -171,6 +173,10 @@ class Database:
     def transaction(self, tenant_id: UUID) -> contextlib.AbstractAsyncContextManager[Connection]:
         """Open a tenant's transaction; commits on exit, rolls back on an error. Raises DatabaseUnavailableError."""
         return self._transaction(self._app, tenant_id)
+
+    def snapshot(self, tenant_id: UUID) -> contextlib.AbstractAsyncContextManager[Connection]:
+        """Open a transaction that only reads, and sees a tenant's rows as they are at its beginning until its end."""
+        return self._transaction(self._app, tenant_id, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
     def directory(self) -> contextlib.AbstractAsyncContextManager[Connection]:
         """Open a transaction on the tables that lead to a tenant, and on no tenant's."""

@@ -2,15 +2,18 @@
 
 Entries are read in pages, so that a ledger of millions needs little memory. Everything is compared with what is
 stored: balances, the chain of hashes, grants, holds, budgets, receipts and the rates they cite, refunds, usage.
+Nothing is locked: run it in a snapshot, or while the tenant's wallet rests.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from metering.chain import GENESIS, Entry, chain_hash
 from metering.connection import Connection
-from metering.rates import Item, RateCards
+from metering.errors import UnknownPriceError, UnknownRateCardError
+from metering.rates import Item, RateCard, RateCards
 
 PAGE = 2_000
 DIFFERENCES_MAX = 100
@@ -53,13 +56,12 @@ class Audited:
 
 
 async def audit(connection: Connection, tenant_id: UUID, rate_cards: RateCards) -> tuple[Difference, ...]:
-    """Return the differences of one tenant's books, none if they agree. Run it in one transaction's snapshot."""
+    """Return the differences of one tenant's books, none if they agree."""
     return (await audit_tenant(connection, tenant_id, rate_cards)).differences
 
 
 async def audit_tenant(connection: Connection, tenant_id: UUID, rate_cards: RateCards) -> Audited:
-    """Recompute one tenant's books. The wallet is locked meanwhile, so that nothing moves between two reads."""
-    await connection.execute("SELECT FROM wallet WHERE tenant_id = $1 FOR NO KEY UPDATE", tenant_id)
+    """Recompute one tenant's books and count what was looked at."""
     progress, receipts = _Progress(), 0
     async for page in _pages(connection, tenant_id):
         for row in page:
@@ -70,6 +72,7 @@ async def audit_tenant(connection: Connection, tenant_id: UUID, rate_cards: Rate
     await _check_wallet(progress, connection, tenant_id)
     await _check_grants(progress, connection, tenant_id)
     await _check_holds(progress, connection, tenant_id)
+    await _check_budgets(progress, connection, tenant_id)
     await _check_sums(progress, connection, tenant_id)
     return Audited(entries=progress.sequence, receipts=receipts, differences=tuple(progress.differences))
 
@@ -96,6 +99,7 @@ def _follow(progress: _Progress, tenant_id: UUID, row: Mapping[str, object]) -> 
     progress.sequence = entry.sequence
     if entry.kind in ("charge", "refund"):
         progress.charged -= entry.amount_millicredits
+    progress.expect("charge of a refund", entry.sequence, entry.kind == "refund", entry.refunds_sequence is not None)
     if entry.refunds_sequence is not None:
         refunded = progress.refunds.get(entry.refunds_sequence, 0)
         progress.refunds[entry.refunds_sequence] = refunded + entry.amount_millicredits
@@ -110,20 +114,32 @@ def _check_receipt(progress: _Progress, rate_cards: RateCards, row: Mapping[str,
         return
     progress.expect("receipt's total", sequence, row["amount_millicredits"], _negative(row["total_millicredits"]))
     lines = row["lines"]
-    if not isinstance(lines, list):
-        progress.expect("receipt's lines", sequence, "a list", lines)
-        return
-    progress.expect(
-        "sum of the lines", sequence, row["total_millicredits"], sum(line["amount_millicredits"] for line in lines)
-    )
-    card = rate_cards.version(str(row["rate_card"]))
+    try:
+        card = rate_cards.version(str(row["rate_card"]))
+        total = _check_lines(progress, row, lines if isinstance(lines, list) else [{}], card)
+        progress.expect("sum of the lines", sequence, row["total_millicredits"], total)
+    except UnknownRateCardError:
+        progress.expect("receipt's rate card", sequence, "one that there is", row["rate_card"])
+    except (KeyError, TypeError):
+        progress.expect("receipt's lines", sequence, "items, quantities and rates", lines)
+
+
+def _check_lines(
+    progress: _Progress, row: Mapping[str, object], lines: Sequence[Mapping[str, Any]], card: RateCard
+) -> int:
+    """Recompute every line; return what they add up to."""
     for line in lines:
-        item, quantity = Item(line["item"]), line["quantity"]
-        amount = quantity * line["unit_millicredits"]
-        progress.expect(f"amount of {item}", sequence, amount, line["amount_millicredits"])
-        progress.expect(
-            f"rate of {item}", sequence, card.line(item, quantity).unit_millicredits, line["unit_millicredits"]
-        )
+        item, quantity, unit = line["item"], line["quantity"], line["unit_millicredits"]
+        progress.expect(f"amount of {item}", row["sequence"], quantity * unit, line["amount_millicredits"])
+        progress.expect(f"rate of {item}", row["sequence"], _rate(card, item, quantity), unit)
+    return sum(int(line["amount_millicredits"]) for line in lines)
+
+
+def _rate(card: RateCard, item: str, quantity: int) -> int | str:
+    try:
+        return card.line(Item(item), quantity).unit_millicredits
+    except (UnknownPriceError, ValueError):  # no such item, or a quantity below zero
+        return "none"
 
 
 async def _check_refunds(progress: _Progress, connection: Connection, tenant_id: UUID) -> None:
@@ -136,7 +152,8 @@ async def _check_refunds(progress: _Progress, connection: Connection, tenant_id:
     charged = {row["sequence"]: -row["amount_millicredits"] for row in rows if row["kind"] == "charge"}
     for sequence, refunded in progress.refunds.items():
         most = charged.get(sequence, 0)
-        progress.expect("refunds of a charge", sequence, f"at most {most}", f"at most {max(most, refunded)}")
+        if refunded > most:
+            progress.expect("refunds of a charge", sequence, f"at most {most}", refunded)
 
 
 async def _check_wallet(progress: _Progress, connection: Connection, tenant_id: UUID) -> None:
@@ -158,28 +175,55 @@ async def _check_wallet(progress: _Progress, connection: Connection, tenant_id: 
 
 async def _check_grants(progress: _Progress, connection: Connection, tenant_id: UUID) -> None:
     rows = await connection.fetch(
-        """SELECT g.grant_id, g.remaining_millicredits, coalesce(sum(m.amount_millicredits), 0)::bigint AS moved
+        """SELECT g.grant_id, g.amount_millicredits, g.remaining_millicredits,
+                  coalesce(sum(m.amount_millicredits), 0)::bigint AS moved,
+                  (array_agg(m.amount_millicredits ORDER BY m.sequence))[1] AS came
            FROM credit_grant g LEFT JOIN entry_grant m ON m.tenant_id = g.tenant_id AND m.grant_id = g.grant_id
-           WHERE g.tenant_id = $1 GROUP BY g.grant_id, g.remaining_millicredits""",
+           WHERE g.tenant_id = $1 GROUP BY g.grant_id, g.amount_millicredits, g.remaining_millicredits""",
         tenant_id,
     )
     for row in rows:
+        progress.expect("amount of a grant", row["grant_id"], row["came"], row["amount_millicredits"])
         progress.expect("left of a grant", row["grant_id"], row["moved"], row["remaining_millicredits"])
     remaining = sum(row["remaining_millicredits"] for row in rows)
     progress.expect("left of all grants", "wallet", progress.balance, remaining)
 
 
 async def _check_holds(progress: _Progress, connection: Connection, tenant_id: UUID) -> None:
+    """Every hold has ended in one way or none."""
     rows = await connection.fetch(
-        """SELECT b.day, b.scope, b.held_millicredits, coalesce(sum(h.amount_millicredits), 0)::bigint AS held
-           FROM budget_day b
-           LEFT JOIN hold h ON h.tenant_id = b.tenant_id AND h.state = 'open' AND h.budget_day = b.day
-             AND b.scope = ANY (h.budget_scopes)
-           WHERE b.tenant_id = $1 GROUP BY b.day, b.scope, b.held_millicredits""",
+        """SELECT key, state, captured_millicredits, ended_at FROM hold
+           WHERE tenant_id = $1 AND ((state = 'open') <> (ended_at IS NULL)
+             OR (state = 'captured') <> (captured_millicredits IS NOT NULL))
+           LIMIT $2""",
         tenant_id,
+        DIFFERENCES_MAX,
     )
     for row in rows:
-        progress.expect("held of a budget", f"{row['scope']} {row['day']}", row["held"], row["held_millicredits"])
+        found = f"{row['state']}, ended at {row['ended_at']}, captured {row['captured_millicredits']}"
+        progress.expect("end of a hold", row["key"], f"that of a hold that is {row['state']}", found)
+
+
+async def _check_budgets(progress: _Progress, connection: Connection, tenant_id: UUID) -> None:
+    """Compare a day's limits: they count what is held and at least what was captured (or charged afresh, later)."""
+    rows = await connection.fetch(
+        """SELECT day, scope, coalesce(h.held, 0)::bigint AS held, coalesce(b.held_millicredits, 0) AS stored_held,
+                  coalesce(h.captured, 0)::bigint AS captured, coalesce(b.charged_millicredits, 0) AS stored_charged
+           FROM (SELECT budget_day AS day, scope, sum(amount_millicredits) FILTER (WHERE state = 'open') AS held,
+                        sum(captured_millicredits) AS captured
+                 FROM hold CROSS JOIN unnest(budget_scopes) AS scope WHERE tenant_id = $1 GROUP BY 1, 2) h
+           FULL JOIN (SELECT * FROM budget_day WHERE tenant_id = $1) b USING (day, scope)
+           WHERE coalesce(h.held, 0) <> coalesce(b.held_millicredits, 0)
+             OR coalesce(h.captured, 0) > coalesce(b.charged_millicredits, 0)
+           LIMIT $2""",
+        tenant_id,
+        DIFFERENCES_MAX,
+    )
+    for row in rows:
+        where = f"{row['scope']} {row['day']}"
+        progress.expect("held of a budget", where, row["held"], row["stored_held"])
+        if row["captured"] > row["stored_charged"]:
+            progress.expect("charged of a budget", where, f"at least {row['captured']}", row["stored_charged"])
 
 
 async def _check_sums(progress: _Progress, connection: Connection, tenant_id: UUID) -> None:

@@ -23,7 +23,7 @@ async def audit(services: Services, name_or_id: str | None, *, as_json: bool) ->
 
 
 async def _audit(services: Services, tenant: Tenant) -> Audited:
-    async with services.db.transaction(tenant.tenant_id) as connection:
+    async with services.db.snapshot(tenant.tenant_id) as connection:
         return await audit_tenant(connection, tenant.tenant_id, services.rate_cards)
 
 
