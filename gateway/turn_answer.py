@@ -16,10 +16,9 @@ from agents.tools.base import ToolContext
 from agents.tools.registry import tools_for
 from gateway.channels.base import LineCredentials, MessageChannel
 from gateway.db import transaction_is_open
-from gateway.errors import StaleLeaseError
 from gateway.services import Services
 from gateway.turn_begin import RunningTurn
-from gateway.turn_scene import holds_lease, read_progress
+from gateway.turn_scene import read_progress, share_lease
 from metering.connection import Connection
 from metering.holds import renew_hold
 
@@ -134,8 +133,8 @@ def _context(services: Services, turn: RunningTurn, writes: Writes) -> ToolConte
     @contextlib.asynccontextmanager
     async def transaction() -> AsyncIterator[Connection]:
         async with services.db.transaction(turn.tenant_id) as connection:
-            if not await holds_lease(connection, turn.lease):
-                raise StaleLeaseError
+            if await share_lease(connection, turn.lease) != turn.scene.contact_id:
+                raise DraftAbandonedError  # two contacts became one: what is written now would be nobody's
             yield connection
 
     return ToolContext(

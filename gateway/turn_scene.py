@@ -97,30 +97,21 @@ async def load_messages(connection: Connection, lease: Lease, *, limit: int) -> 
     return sorted((TurnMessage(**row) for row in reversed(rows)), key=lambda message: message.written_at)
 
 
-async def holds_lease(connection: Connection, lease: Lease) -> bool:
-    """Say whether the lease is still ours, and keep it so until the transaction ends.
+async def share_lease(connection: Connection, lease: Lease) -> UUID:
+    """Keep the lease ours until the transaction ends; return whose conversation it is by now. Raises StaleLeaseError.
 
     A shared lock: several tools look things up at the same time. Inbound messages wait for it, as short as it is.
     """
-    epoch = await connection.fetchval(
-        "SELECT lease_epoch FROM conversation WHERE tenant_id = $1 AND conversation_id = $2 FOR SHARE",
-        lease.tenant_id,
-        lease.conversation_id,
-    )
-    return bool(epoch == lease.epoch)
-
-
-async def lock_progress(connection: Connection, lease: Lease) -> tuple[int, str]:
-    """Lock the conversation and return its input version and mode. Raises StaleLeaseError."""
     row = await connection.fetchrow(
-        """SELECT lease_epoch, input_version, mode FROM conversation
-           WHERE tenant_id = $1 AND conversation_id = $2 FOR NO KEY UPDATE""",
+        """SELECT lease_epoch, contact_id FROM conversation
+           WHERE tenant_id = $1 AND conversation_id = $2 FOR SHARE""",
         lease.tenant_id,
         lease.conversation_id,
     )
     if row is None or row["lease_epoch"] != lease.epoch:
         raise StaleLeaseError
-    return row["input_version"], row["mode"]
+    contact_id: UUID = row["contact_id"]
+    return contact_id
 
 
 async def read_progress(connection: Connection, lease: Lease) -> tuple[int, str]:

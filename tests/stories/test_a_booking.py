@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from agents.local_time import say_moment
+from gateway.channels.base import Address
+from gateway.contacts import resolve
 from gateway.simulator.openai_chat import Call, Request, Said
 from metering.rates import Item
 from tests.stories.world import World
@@ -202,4 +204,25 @@ async def test_a_customer_moves_and_cancels_and_only_their_own_appointment_chang
         (nine, "cancelled", f"+{ben.person.wa_id}"),
         (nine.replace(hour=14), "booked", f"+{anna.person.wa_id}"),
     ]
+    await world.audit()
+
+
+async def test_a_booking_made_while_two_contacts_become_one_belongs_to_the_one(world: World) -> None:
+    tenant_id, bsuid = world.salon.tenant_id, Address(kind="bsuid", value="DE.77")
+
+    async def seen_together(*addresses: Address, ago: timedelta = timedelta()) -> None:
+        now = world.clock.now() - ago
+        async with world.services.db.transaction(tenant_id) as connection:
+            await resolve(connection, tenant_id, addresses, now=now, new_id=world.services.new_id)
+
+    await seen_together(bsuid, ago=timedelta(hours=1))
+    anna = world.customer()
+    phone = Address(kind="phone", value=f"+{anna.person.wa_id}")
+    day = next_friday(world).date().isoformat()
+    world.model.brain = Receptionist(day, before_booking=lambda: seen_together(bsuid, phone))
+    await anna.write("Haben Sie etwas frei?")
+    await anna.next_text()
+    await world.quiet()
+    booked = await world.rows("SELECT contact_id FROM appointment WHERE state = 'booked'")
+    assert booked == await world.rows("SELECT contact_id FROM contact")
     await world.audit()
