@@ -25,6 +25,8 @@ $(READY): requirements-dev.lock
 	test -x $(PYTHON) || $$python -m venv $(VENV)
 	@test -x $(VENV)/bin/uv || $(PYTHON) -m pip install --quiet --disable-pip-version-check uv
 	$(VENV)/bin/uv pip sync --quiet --python $(PYTHON) --require-hashes requirements-dev.lock
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s" -m gateway "$$@"\n' "$(CURDIR)" "$(CURDIR)/$(PYTHON)" > $(VENV)/bin/turnmeter
+	@chmod +x $(VENV)/bin/turnmeter
 	@touch $(READY)
 
 .PHONY: demo
