@@ -63,7 +63,8 @@ def building(given: Settings, *, port: int) -> Build:
         async with contextlib.AsyncExitStack() as stack:
             meta_url = await stack.enter_async_context(meta.running(HOST))
             openai_url = await stack.enter_async_context(offline.running(HOST))
-            wanted = {
+            wanted: dict[str, object] = {
+                "data_dir": given.data_dir / "demo",  # a real installation beside it is never touched
                 "public_url": gateway_url,
                 "whatsapp_api_url": meta_url,
                 "whatsapp_app_secret": secret,

@@ -316,5 +316,6 @@ async def test_usage_is_what_was_charged_less_what_came_back(wallet: Wallet) -> 
     await wallet.do(wallet.refund("refund:turn:1:a", "turn:1", 70))
     async with wallet.db.transaction(wallet.tenant_id) as connection:
         row = await connection.fetchrow("SELECT * FROM usage_day")
+    assert row is not None
     assert (row["day"], row["channel"], row["item"]) == (DAY, "whatsapp", "chat_output")
     assert (row["quantity"], row["amount_millicredits"]) == (130, 130)
