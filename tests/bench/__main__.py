@@ -1,0 +1,79 @@
+"""`make bench`: every figure of the README's performance section, as Markdown. A part that fails says so.
+
+`python -m tests.bench ledger` or `… turns` prints one part only.
+"""
+
+import logging
+import os
+import platform
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
+
+import uvloop
+
+from gateway.logs import configure_logs
+from tests.bench import bench_ledger, bench_turns
+
+Row = tuple[str, str]
+
+LEDGERS = ((1, 32), (1, 200), (1_000, 32), (1_000, 200))  # tenants, in flight
+LEDGER_TURNS = 6_000
+PROCESSES = (1, 2)
+TURNS = 1_500
+TURNS_IN_FLIGHT = 64
+
+
+async def ledger(tenants: int, in_flight: int) -> list[Row]:
+    figures = await bench_ledger.measure(tenants=tenants, in_flight=in_flight, turns=LEDGER_TURNS)
+    whose = "one hot tenant" if tenants == 1 else f"{tenants:,} tenants"
+    return [
+        (f"ledger alone, {whose}, {in_flight} in flight", f"{figures.turns_per_s:,.0f} charged turns/s"),
+        ("pgbench with the same commits", f"{figures.pgbench_turns_per_s:,.0f} turns/s"),
+        ("ledger / pgbench", f"{figures.share_of_pgbench:.0%}"),
+    ]
+
+
+async def turns(processes: int) -> list[Row]:
+    figures = await bench_turns.measure(processes=processes, turns=TURNS, in_flight=TURNS_IN_FLIGHT)
+    name = "1 process" if processes == 1 else f"{processes} processes"
+    return [
+        (f"whole turns, {name}", f"{figures.turns_per_s:,.0f} charged turns/s"),
+        (f"CPU of the gateway per turn, {name}", f"{figures.gateway_cpu_ms_per_turn:.2f} ms"),
+        (f"overhead of a turn, {name}", f"p50 {figures.overhead_p50_ms:.1f} ms, p95 {figures.overhead_p95_ms:.1f} ms"),
+        (
+            f"webhook acknowledged at half load, {name}",
+            f"p50 {figures.acknowledged_p50_ms:.1f} ms, p99 {figures.acknowledged_p99_ms:.1f} ms",
+        ),
+        (f"failures, {name}", str(figures.failures)),
+    ]
+
+
+def parts(wanted: list[str]) -> Iterator[tuple[str, Callable[[], Coroutine[None, None, list[Row]]]]]:
+    """Yield each part's name and what measures it."""
+    if not wanted or "ledger" in wanted:
+        for tenants, in_flight in LEDGERS:
+            yield f"ledger, {tenants} tenants, {in_flight} in flight", partial(ledger, tenants, in_flight)
+    if not wanted or "turns" in wanted:
+        for processes in PROCESSES:
+            yield f"turns, {processes} processes", partial(turns, processes)
+
+
+def main(wanted: list[str]) -> int:
+    configure_logs(level=logging.WARNING)
+    print(f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
+    print("| measured | result |\n|---|---|")
+    failed = 0
+    for name, part in parts(wanted):
+        try:
+            rows = uvloop.run(part())
+        except Exception as error:  # noqa: BLE001 - the other parts are measured all the same
+            failed += 1
+            rows = [(name, f"failed: {type(error).__name__}: {error}")]
+        for measured, result in rows:
+            print(f"| {measured} | {result} |", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
