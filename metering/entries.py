@@ -5,9 +5,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from metering.chain import Entry
 from metering.connection import Connection
-
-EntryKind = Literal["grant", "charge", "refund", "expiry"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,22 +21,6 @@ class WalletView:
     @property
     def available_millicredits(self) -> int:
         return self.balance_millicredits - self.held_millicredits
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One change of the balance; the amount is signed. `refunds_sequence` is the charge that a refund gives back."""
-
-    sequence: int
-    kind: EntryKind
-    key: str
-    amount_millicredits: int
-    balance_before_millicredits: int
-    balance_after_millicredits: int
-    receipt_id: UUID | None
-    refunds_sequence: int | None
-    reason: str
-    created_at: datetime
 
 
 _COLUMNS = """sequence, kind, key, amount_millicredits, balance_before_millicredits, balance_after_millicredits,

@@ -8,9 +8,10 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from metering.chain import Entry, EntryKind
 from metering.connection import Connection
 from metering.cycle import months_after
-from metering.entries import Entry, EntryKind, entries_between
+from metering.entries import entries_between
 
 CSV_COLUMNS = (
     "sequence",

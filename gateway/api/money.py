@@ -9,7 +9,7 @@ from pydantic import Field
 from gateway.api.call import NOT_FOUND, AnyRoute, Asked, Call, Nothing, Route, Told, invalid, not_found
 from gateway.api.paging import Listed, Page, next_page, number_cursor, parse_number_cursor
 from gateway.tenants import find_tenant
-from metering import entries, receipts, usage
+from metering import chain, entries, receipts, usage
 
 USAGE_DAYS = 30  # listed unless asked for others
 USAGE_DAYS_MAX = 366
@@ -30,7 +30,7 @@ class LedgerEntry(Told):
     """One change of the balance; the amount is signed."""
 
     sequence: int
-    kind: entries.EntryKind
+    kind: chain.EntryKind
     key: str
     amount_millicredits: int
     balance_before_millicredits: int

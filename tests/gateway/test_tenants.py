@@ -11,7 +11,8 @@ from gateway.db import Database
 from gateway.errors import BadInputError
 from gateway.services import Services
 from gateway.tenants import NewTenant, Tenant, create_tenant, find_tenant, list_tenants, read_subscription
-from metering.entries import Entry, list_entries, read_wallet
+from metering.chain import Entry
+from metering.entries import list_entries, read_wallet
 from metering.plans import Plan
 from tests.conftest import Clock
 from tests.gateway.wiring import wired
