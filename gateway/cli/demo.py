@@ -7,14 +7,15 @@ import asyncio
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import AsyncIterator
 from importlib import resources
 from typing import Final
 from uuid import UUID
 
 from gateway.app import build_app, open_services, warm_up
+from gateway.errors import BadInputError
 from gateway.identity import create_api_key, list_api_keys, revoke_api_key
-from gateway.limits import Limits
 from gateway.line_file import parse_tenant_file
 from gateway.lines import apply_file, published_agents
 from gateway.logs import configure_logs
@@ -38,51 +39,76 @@ SALON: Final = "Salon Lindenhof"
 BUSINESS: Final = Business(phone_number_id="1000001", display_number="+4915100000001")
 KEY_LABEL: Final = "demo"
 OFFLINE_MODEL: Final = "offline"
-FIRST_CREDITS: Final = 75_000  # the number's first month, and 15,000 to talk with
+DRAIN_S: Final = 2.0
+FOLDER: Final = "demo"
+FIRST_CREDITS: Final = 70_000  # the number's first month, and 10,000 to talk with
 MORE_CREDITS: Final = 1_000
 LEFT_BY_DRAIN_CREDITS: Final = 20
 
 
-def run(*, port: int) -> int:
-    """Run the demo until a signal; the page is on `port`, the gateway on the one after it. Returns the exit code."""
+def run(*, port: int, phone_port: int) -> int:
+    """Run the demo until a signal; return the exit code. Raises BadInputError when a port is taken."""
     configure_logs(level=logging.WARNING)
-    return serve(building(load_settings(), port=port), host=HOST, port=port + 1, drain_s=Limits().drain_s)
+    for wanted, option in ((phone_port, "--phone-port"), (port, "--port")):
+        _check_free(wanted, option)
+    build = building(load_settings(), port=port, phone_port=phone_port)
+    return serve(build, host=HOST, port=port, drain_s=DRAIN_S)
 
 
-def building(given: Settings, *, port: int) -> Build:
+def building(given: Settings, *, port: int, phone_port: int) -> Build:
     """Return what `gateway.server.serve` builds the demo's process from."""
 
     @contextlib.asynccontextmanager
     async def build(stopping: asyncio.Event) -> AsyncIterator[Parts]:
-        gateway_url = f"http://{HOST}:{port + 1}"
+        gateway_url = f"http://{HOST}:{port}"
         secret, token = os.urandom(16).hex(), os.urandom(16).hex()
         meta = FakeMeta(
             webhook_url=f"{gateway_url}/webhooks/whatsapp", app_secret=secret, token=token, businesses=[BUSINESS]
         )
         offline = FakeOpenAI(think, ear=transcript_of, name=OFFLINE_MODEL)
         async with contextlib.AsyncExitStack() as stack:
-            meta_url = await stack.enter_async_context(meta.running(HOST))
-            openai_url = await stack.enter_async_context(offline.running(HOST))
-            wanted: dict[str, object] = {
-                "data_dir": given.data_dir / "demo",  # a real installation beside it is never touched
+            vendors = {
                 "public_url": gateway_url,
-                "whatsapp_api_url": meta_url,
+                "whatsapp_api_url": await stack.enter_async_context(meta.running(HOST)),
                 "whatsapp_app_secret": secret,
                 "whatsapp_access_token": token,
                 "whatsapp_verify_token": token,
             }
+            openai_url = await stack.enter_async_context(offline.running(HOST))
             if not given.openai_api_key:
-                wanted |= {"openai_base_url": openai_url, "openai_api_key": "offline"}
-            settings = given.model_copy(update=wanted)
-            services = await stack.enter_async_context(open_services(settings))
+                vendors |= {"openai_base_url": openai_url, "openai_api_key": OFFLINE_MODEL}
+            services = await stack.enter_async_context(open_services(apart(given).model_copy(update=vendors)))
             await warm_up(services)
             scene = await _scene(services, meta, gateway_url, offline=not given.openai_api_key)
-            page = await stack.enter_async_context(Phone(scene, stopping).running(HOST, port))
+            page = await stack.enter_async_context(Phone(scene, stopping).running(HOST, phone_port))
             _tell(page, scene)
             app = build_app(services, stopping=stopping)
             yield Parts(app=app, worker=Worker(services), metrics=services.metrics)
 
     return build
+
+
+def apart(given: Settings) -> Settings:
+    """Return settings that share nothing with a real installation: no database, key, folder or mail of its."""
+    return given.model_copy(
+        update={
+            "data_dir": given.data_dir / FOLDER,
+            "database_url": None,
+            "database_connections": None,
+            "secret_key": None,
+            "plans_file": None,
+            "smtp_url": None,
+        }
+    )
+
+
+def _check_free(port: int, option: str) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            raise BadInputError(f"port {port} is taken or not allowed: choose another one with {option}") from None
 
 
 async def _scene(services: Services, meta: FakeMeta, gateway_url: str, *, offline: bool) -> Scene:
@@ -170,6 +196,16 @@ async def _drain(services: Services, tenant: Tenant) -> None:
 
 def _tell(page: str, scene: Scene) -> None:
     answers = "the offline model (rules, no key needed)" if scene.offline else scene.model
-    print(f"\n  {scene.salon} is open: {page}\n", flush=True)
-    print(f"  Answers come from {answers}. API: {scene.gateway_url}/api/openapi.json", flush=True)
-    print("  Stop with Ctrl-C; what was said and charged is kept.\n", flush=True)
+    print(  # one write: whoever reads the address may go there at once
+        f"""
+  {scene.salon} is open: {page}
+
+  Write as a customer would: ask for a price, book a haircut, move it, cancel it, in German or English.
+  Beside the chat stand the balance, the last receipt and the 24-hour window.
+
+  Answers:  {answers}
+  Gateway:  {scene.gateway_url}/api/openapi.json
+  Stop:     Ctrl-C; what was said and charged is kept for the next start
+""",
+        flush=True,
+    )

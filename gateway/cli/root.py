@@ -45,12 +45,13 @@ def serve(
 @app.command("demo")
 def demo(
     *,
-    port: Annotated[int, typer.Option(min=1, max=65_534, help="Of the page; the gateway has the next one.")] = 8090,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Of the gateway.")] = 8080,
+    phone_port: Annotated[int, typer.Option(min=1, max=65_535, help="Of the customer's phone.")] = 8090,
 ) -> None:
     """Start a salon with simulated vendors, no keys needed; the page that it names is a customer's phone."""
     from gateway.cli import demo as a_demo  # noqa: PLC0415 - heavy, and not needed for --help
 
-    raise typer.Exit(a_demo.run(port=port))
+    raise typer.Exit(a_demo.run(port=port, phone_port=phone_port))
 
 
 @app.command("migrate")

@@ -2,10 +2,12 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -28,25 +30,22 @@ PATIENCE_MS = 30_000
 pytestmark = pytest.mark.browser
 
 
-def free_port() -> int:
-    """A port that is free, and the next one too."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
+def free_ports() -> tuple[int, int]:
+    with socket.socket() as first, socket.socket() as second:
+        first.bind(("127.0.0.1", 0))
+        second.bind(("127.0.0.1", 0))
+        return first.getsockname()[1], second.getsockname()[1]
 
 
-@pytest.fixture
-def demo(database_url: str, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def demo() -> Iterator[str]:
     """The address of a demo that runs as its own process, stopped as by Ctrl-C."""
+    folder = Path(tempfile.mkdtemp(prefix="turnmeter-demo-"))
+    folder.chmod(0o755)  # the database's own user must get in
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TURNMETER_", "OPENAI_"))}
-    environ = {**kept, "TURNMETER_DATABASE_URL": database_url, "TURNMETER_DATA_DIR": str(tmp_path)}
-    command = [sys.executable, "-m", "gateway", "demo", "--port", str(free_port())]
+    port, phone_port = free_ports()
+    command = [sys.executable, "-m", "gateway", "demo", f"--port={port}", f"--phone-port={phone_port}"]
+    environ = {**kept, "TURNMETER_DATA_DIR": str(folder)}
     with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         found = next((url for line in process.stdout if (url := re.search(r"http://\S+", line))), None)
@@ -55,6 +54,7 @@ def demo(database_url: str, tmp_path: Path) -> Iterator[str]:
         process.send_signal(signal.SIGINT)
         process.stdout.read()
     assert process.returncode == 0
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
@@ -66,6 +66,18 @@ async def browser() -> AsyncIterator[Browser]:
         launched = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         yield launched
         await launched.close()
+
+
+async def open_phone(browser: Browser, demo: str, *, width: int = 1280, dark: bool = False) -> Page:
+    """The page, with a customer who has not written yet."""
+    page = await browser.new_page(
+        viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light", locale="de-DE"
+    )
+    await page.goto(demo)
+    await page.click("[data-act=customer]")
+    await page.locator("#said", has_text="Neues Gespräch").wait_for(timeout=PATIENCE_MS)
+    await page.locator(".empty").wait_for(timeout=PATIENCE_MS)
+    return page
 
 
 async def write(page: Page, text: str, answers: int) -> str:
@@ -94,10 +106,11 @@ async def total_shown(page: Page) -> int:
 
 
 async def test_a_customer_books_in_german_and_the_balance_drops_by_the_receipts(demo: str, browser: Browser) -> None:
-    page = await browser.new_page(viewport={"width": 1280, "height": 900})
+    page = await open_phone(browser, demo)
     problems: list[str] = []
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-    await page.goto(demo)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    await page.reload()
     before = await balance_millicredits(page)
     offer = await write(page, "Haben Sie nächste Woche etwas frei für einen Haarschnitt?", 1)
     assert "digitale Assistentin (KI)" in offer
@@ -125,8 +138,7 @@ async def test_a_customer_books_in_german_and_the_balance_drops_by_the_receipts(
 
 
 async def test_a_narrow_phone_in_english_scrolls_only_down(demo: str, browser: Browser) -> None:
-    page = await browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
-    await page.goto(demo)
+    page = await open_phone(browser, demo, width=390, dark=True)
     await page.click("[data-language=en]")
     answer = await write(page, "How much is a haircut?", 1)
     assert "42 Euro" in answer
@@ -144,8 +156,7 @@ async def test_a_narrow_phone_in_english_scrolls_only_down(demo: str, browser: B
 
 
 async def test_a_message_that_comes_a_day_late_is_not_answered_and_costs_nothing(demo: str, browser: Browser) -> None:
-    page = await browser.new_page()
-    await page.goto(demo)
+    page = await open_phone(browser, demo)
     before = await balance_millicredits(page)
     await page.click("[data-act=late]")
     await page.locator("#window", has_text="geschlossen").wait_for(timeout=PATIENCE_MS)
