@@ -15,6 +15,7 @@ from agents.prompt import HistoryMessage, Prompt, build_prompt
 from agents.recorded import RecordedCall
 from agents.store import read_version
 from agents.tool_calls import list_recorded
+from gateway import takeover
 from gateway.alerts import raise_alert
 from gateway.channels.base import LineCredentials, MessageChannel
 from gateway.services import Services
@@ -72,6 +73,8 @@ async def begin(services: Services, lease: Lease) -> RunningTurn | None:
         configuration = await _configuration(services, connection, lease, scene)
         if scene.mode != "agent" or not scene.unanswered_ids or configuration is None:
             await _answer_nobody(services, connection, lease, scene)
+            if configuration is None and scene.agent_version > 0:
+                await _hand_over_unreadable(services, connection, lease, scene)
             turn = None
         else:
             messages = await load_messages(connection, lease, limit=services.limits.history_messages)
@@ -135,7 +138,7 @@ async def _open(services: Services, connection: Connection, lease: Lease, scene:
 async def _answer_nobody(services: Services, connection: Connection, lease: Lease, scene: Scene) -> None:
     """Let a conversation go in which nothing is to be answered any more, and end a turn that was under way."""
     if scene.unfinished is None:
-        await let_go(connection, lease)
+        await let_go(connection, lease, answered=not scene.unanswered_ids)
         return
     state: TurnState = "handed_over" if scene.mode == "human" else "no_reply"
     end = TurnEnd(
@@ -146,7 +149,7 @@ async def _answer_nobody(services: Services, connection: Connection, lease: Leas
         now=services.now(),
     )
     await end_turn(connection, lease, end)
-    await let_go(connection, lease)
+    await let_go(connection, lease, answered=not scene.unanswered_ids)
 
 
 async def _configuration(
@@ -160,16 +163,30 @@ async def _configuration(
         )
     except (LookupError, ConfigurationError):
         log.exception("agent_version_unreadable", tenant_id=str(lease.tenant_id), agent_id=str(scene.agent_id))
-        await raise_alert(
-            connection,
-            lease.tenant_id,
-            kind="agent_unreadable",
-            dedupe_key=f"agent_unreadable:{scene.agent_id}:{scene.agent_version}",
-            detail={"agent_id": str(scene.agent_id), "version": scene.agent_version},
-            now=services.now(),
-            new_id=services.new_id,
-        )
         return None
+
+
+async def _hand_over_unreadable(services: Services, connection: Connection, lease: Lease, scene: Scene) -> None:
+    """Let a person answer where no agent can: else whoever has written would wait for good."""
+    await raise_alert(
+        connection,
+        lease.tenant_id,
+        kind="agent_unreadable",
+        dedupe_key=f"agent_unreadable:{scene.agent_id}:{scene.agent_version}",
+        detail={"agent_id": str(scene.agent_id), "version": scene.agent_version},
+        now=services.now(),
+        new_id=services.new_id,
+    )
+    await takeover.hand_over(
+        connection,
+        lease.tenant_id,
+        lease.conversation_id,
+        reason="agent_unreadable",
+        text="",
+        trace_id=f"handover-{lease.conversation_id.hex}",
+        now=services.now(),
+        new_id=services.new_id,
+    )
 
 
 def _history(turn: RunningTurn, message: TurnMessage, media: Mapping[UUID, Sequence[Medium]]) -> HistoryMessage:

@@ -82,9 +82,13 @@ class TurnMessage:
 async def load_scene(connection: Connection, lease: Lease) -> Scene:
     """Lock the conversation and read what surrounds it. Raises StaleLeaseError if the lease has moved on."""
     row = await connection.fetchrow(_SCENE, lease.tenant_id, lease.conversation_id)
+    if row is not None and row["seen_version"] != row["input_version"]:
+        # The lock was waited for: the conversation is as it is now, its messages are as they were before.
+        row = await connection.fetchrow(_SCENE, lease.tenant_id, lease.conversation_id)
     if row is None or row["lease_epoch"] != lease.epoch:
         raise StaleLeaseError
     values = dict(row)
+    del values["seen_version"]
     turn = {name: values.pop(f"turn_{name}") for name in ("attempt", "crashes", "abandoned_drafts", "trace_id")}
     turn_id, turn_epoch = values.pop("turn_id"), values.pop("turn_epoch")
     unfinished = None if turn_id is None else UnfinishedTurn(turn_id=turn_id, lease_epoch=turn_epoch, **turn)
@@ -142,7 +146,8 @@ SELECT c.line_id, c.contact_id, c.channel, c.reply_address_kind, c.reply_address
                AND m.turn_id IS NULL AND m.revoked_at IS NULL) AS unanswered_ids,
        turn.turn_id, turn.attempt AS turn_attempt, turn.crashes AS turn_crashes,
        turn.abandoned_drafts AS turn_abandoned_drafts, turn.trace_id AS turn_trace_id,
-       turn.lease_epoch AS turn_epoch
+       turn.lease_epoch AS turn_epoch,
+       (SELECT input_version FROM conversation WHERE tenant_id = $1 AND conversation_id = $2) AS seen_version
 FROM conversation c
 JOIN line l ON l.tenant_id = c.tenant_id AND l.line_id = c.line_id
 JOIN tenant t ON t.tenant_id = c.tenant_id

@@ -129,15 +129,19 @@ async def give_back(
     )
 
 
-async def let_go(connection: Connection, lease: Lease) -> None:
-    """Nothing is to be answered: the conversation is not due, and nobody works on it."""
+async def let_go(connection: Connection, lease: Lease, *, answered: bool) -> None:
+    """Let a conversation go in which the agent has nothing to answer: it is not due, and nobody works on it.
+
+    Not `answered`: somebody still waits, for a person for instance.
+    """
     await connection.execute(
         """UPDATE conversation SET lease_until = NULL, due_at = NULL,
-             pending_since = CASE WHEN mode = 'agent' THEN NULL ELSE pending_since END
+             pending_since = CASE WHEN $4 THEN NULL ELSE pending_since END
            WHERE tenant_id = $1 AND conversation_id = $2 AND lease_epoch = $3""",
         lease.tenant_id,
         lease.conversation_id,
         lease.epoch,
+        answered,
     )
 
 
@@ -205,7 +209,7 @@ _CONVERSATION_AFTER = """
   waiting_for = CASE WHEN input_version = $11 THEN $12 ELSE waiting_for END,
   pending_since = CASE
     WHEN $12::text IS NOT NULL THEN pending_since
-    WHEN input_version = $11 THEN NULL
+    WHEN input_version = $11 AND cardinality($10::uuid[]) > 0 THEN NULL
     ELSE (SELECT min(m.created_at) FROM message m
           WHERE m.tenant_id = $1 AND m.conversation_id = $2 AND m.direction = 'in' AND m.state = 'received'
             AND m.turn_id IS NULL AND NOT m.message_id = ANY ($10)) END
