@@ -80,7 +80,7 @@ def _treatment(place: Place, *, stop: bool, stale: bool) -> Treatment:
         return "stop"
     if stale:
         return "record"
-    return "answer" if place.in_service and place.mode == "agent" else "keep"
+    return "answer" if place.in_service else "keep"
 
 
 def _message(

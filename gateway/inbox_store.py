@@ -14,8 +14,8 @@ from gateway.channels.base import Address
 from gateway.parcel import RawBody
 from metering.connection import Connection
 
-# answer: the agent is to answer; keep: unanswered, but not by the agent now; record: nobody is to answer;
-# stop: the contact wants no more, so everything unanswered ends.
+# answer: whoever has the conversation is to answer; keep: unanswered, but by nobody now; record: nobody is to
+# answer; stop: the contact wants no more, so everything unanswered ends.
 Treatment = Literal["answer", "keep", "record", "stop"]
 
 
@@ -143,7 +143,8 @@ UPDATE conversation c SET
   pending_since = CASE $16::text
     WHEN 'stop' THEN NULL WHEN 'record' THEN c.pending_since ELSE coalesce(c.pending_since, $19) END,
   due_at = CASE $16::text
-    WHEN 'answer' THEN least($19 + $20::interval, coalesce(c.pending_since, $19) + $21::interval)
+    WHEN 'answer' THEN CASE WHEN c.mode = 'agent'
+      THEN least($19 + $20::interval, coalesce(c.pending_since, $19) + $21::interval) END
     WHEN 'stop' THEN NULL
     ELSE c.due_at END,
   waiting_for = CASE WHEN $16::text IN ('answer', 'stop') THEN NULL ELSE c.waiting_for END

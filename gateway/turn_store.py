@@ -108,16 +108,17 @@ async def give_back(
 ) -> None:
     """Let the conversation go with its turn unfinished: for a newer message, or because the process ends.
 
-    Without `due_at` the conversation stays due when it was. If a person has taken over meanwhile, the turn is
-    over. A lease that has moved on is left alone.
+    Without `due_at` the conversation stays due when it was. If it is not, or a person has taken over meanwhile, the
+    turn is over: nobody would take it up again. A lease that has moved on is left alone.
     """
     await connection.execute(
         """WITH freed AS (
              UPDATE conversation SET lease_until = NULL, due_at = CASE WHEN mode = 'agent' THEN coalesce($6, due_at) END
-             WHERE tenant_id = $1 AND conversation_id = $2 AND lease_epoch = $3 RETURNING mode)
+             WHERE tenant_id = $1 AND conversation_id = $2 AND lease_epoch = $3 RETURNING mode, due_at)
            UPDATE turn SET lease_epoch = 0, abandoned_drafts = abandoned_drafts + $5,
-             state = CASE WHEN freed.mode = 'agent' THEN state ELSE 'handed_over' END,
-             ended_at = CASE WHEN freed.mode = 'agent' THEN NULL ELSE $7::timestamptz END
+             state = CASE WHEN freed.due_at IS NOT NULL THEN state
+                          WHEN freed.mode = 'human' THEN 'handed_over' ELSE 'no_reply' END,
+             ended_at = CASE WHEN freed.due_at IS NULL THEN $7::timestamptz END
            FROM freed WHERE turn.tenant_id = $1 AND turn.turn_id = $4 AND turn.state = 'running'""",
         lease.tenant_id,
         lease.conversation_id,
