@@ -200,3 +200,19 @@ async def test_who_loses_the_database_in_the_middle_is_told_so(own_server: tuple
         await lose()
     async with database.directory() as connection:
         assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_a_snapshot_sees_its_beginning_until_its_end_and_writes_nothing(
+    db: Database, clock: Clock, new_id: Callable[[], UUID]
+) -> None:
+    acme = await create_tenant(db, "Acme", now=clock.now(), new_id=new_id)
+    await add_contact(db, acme, "Erika", contact_id=new_id(), now=clock.now())
+    async with db.snapshot(acme) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM contact") == 1
+        await add_contact(db, acme, "Max", contact_id=new_id(), now=clock.now())
+        assert await connection.fetchval("SELECT count(*) FROM contact") == 1
+    with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+        async with db.snapshot(acme) as connection:
+            await connection.execute("DELETE FROM contact")
+    async with db.transaction(acme) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM contact") == 2
