@@ -15,6 +15,7 @@ from agents.store import create_agent, find_agent, list_agents, publish, read_ve
 from gateway.group_commit import Companion
 from gateway.line_file import LineTable, TenantFile
 from gateway.line_store import LineRow, LineState, check_addresses, insert_line, list_lines, set_state, update_line
+from gateway.resume import wake_line
 from gateway.secret_box import SecretBox
 from gateway.services import Services
 from gateway.tenants import Tenant
@@ -203,6 +204,8 @@ async def _rent(
         state: LineState = "active" if isinstance(outcome, Applied) else "suspended"
         if row is not None:
             await set_state(connection, tenant.tenant_id, line_id, state=state, provisioned_on=day)
+            if state == "active":
+                await wake_line(connection, tenant.tenant_id, line_id, now)
             return
         await insert_line(
             connection,

@@ -1,4 +1,4 @@
-"""What a paused tenant missed: unanswered conversations become due again when credits come, newest first."""
+"""What a paused tenant or a suspended line missed: unanswered conversations become due again, newest first."""
 
 from datetime import datetime
 from uuid import UUID
@@ -20,5 +20,22 @@ async def wake_waiting(connection: Connection, tenant_id: UUID, now: datetime) -
                  WHERE tenant_id = $1 AND waiting_for IN ('credits', 'unpaid') AND mode = 'agent') place
            WHERE c.tenant_id = $1 AND c.conversation_id = place.conversation_id""",
         tenant_id,
+        now,
+    )
+
+
+async def wake_line(connection: Connection, tenant_id: UUID, line_id: UUID, now: datetime) -> None:
+    """Make every conversation due that was written to while its line was out of service."""
+    await connection.execute(
+        """UPDATE conversation c SET due_at = $3::timestamptz + place.rank * interval '1 microsecond'
+           FROM (SELECT conversation_id, row_number() OVER (ORDER BY last_message_at DESC) AS rank
+                 FROM conversation waiting
+                 WHERE tenant_id = $1 AND line_id = $2 AND mode = 'agent' AND due_at IS NULL AND waiting_for IS NULL
+                   AND EXISTS (SELECT FROM message m
+                               WHERE m.tenant_id = $1 AND m.conversation_id = waiting.conversation_id
+                                 AND m.direction = 'in' AND m.state = 'received' AND m.turn_id IS NULL)) place
+           WHERE c.tenant_id = $1 AND c.conversation_id = place.conversation_id""",
+        tenant_id,
+        line_id,
         now,
     )

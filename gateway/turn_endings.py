@@ -77,6 +77,13 @@ async def away(services: Services, turn: RunningTurn) -> None:
     _count(services, "no_reply")
 
 
+async def out_of_service(services: Services, turn: RunningTurn) -> None:
+    """Answer nothing on a line that is suspended; what was written is answered when it is active again."""
+    async with services.db.transaction(turn.tenant_id) as connection:
+        await _end(services, connection, turn, "no_reply")
+    _count(services, "no_reply")
+
+
 async def silence(services: Services, turn: RunningTurn) -> None:
     """Answer nothing: the agent is switched off on this channel."""
     async with services.db.transaction(turn.tenant_id) as connection:

@@ -52,6 +52,8 @@ async def _may_answer(services: Services, turn: RunningTurn) -> bool:
     override = turn.configuration.channels.get(turn.scene.channel)  # type: ignore[call-overload]  # a plain str
     if turn.row.crashes >= services.limits.crashes_max:
         await turn_endings.handed_over(services, turn, "crashed", crashed=True)
+    elif turn.scene.line_state != "active":
+        await turn_endings.out_of_service(services, turn)
     elif not turn_endings.window_is_open(services, turn):
         await turn_endings.window_closed(services, turn)
     elif override is not None and not override.enabled:
