@@ -7,7 +7,7 @@ message. All events of one contact on one line therefore follow one another.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from gateway.channels.base import Address
@@ -76,6 +76,16 @@ async def quarantine(
         body,
         now,
     )
+
+
+async def list_quarantined(connection: Connection, *, limit: int) -> list[dict[str, Any]]:
+    """Return the newest parts that were put aside; runs under the queue's role."""
+    rows = await connection.fetch(
+        """SELECT quarantine_id, provider, reason, detail, body, received_at FROM quarantine
+           ORDER BY received_at DESC, quarantine_id DESC LIMIT $1""",
+        limit,
+    )
+    return [dict(row) for row in rows]
 
 
 async def store_message(

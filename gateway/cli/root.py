@@ -208,6 +208,18 @@ def revoke_api_key(
     with_services(lambda services: apikey.revoke(services, name_or_id, api_key_id, as_json=as_json))
 
 
+@app.command("quarantine")
+def show_quarantine(
+    *,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many of the newest.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Show signed webhooks that led to no line or could not be read."""
+    from gateway.cli import quarantine  # noqa: PLC0415 - heavy, and not needed for --help
+
+    with_services(lambda services: quarantine.show(services, limit=limit, as_json=as_json))
+
+
 @secrets_app.command("rotate")
 def rotate_secrets(*, as_json: Json = False) -> None:
     """Put every stored secret under the first key of TURNMETER_SECRET_KEY."""
