@@ -28,7 +28,7 @@ from gateway.refunds import give_up_part, give_up_unsent_behind
 from gateway.services import Services
 from metering.connection import Connection
 
-FREE_WHILE_OPTED_OUT = "system"  # the one confirmation that a STOP is answered with
+WRITTEN = 1  # the epoch of a message that is still with the worker who wrote it
 BACK_OFF_S = (2.0, 8.0, 30.0, 120.0, 600.0)
 
 Refusal = Literal["window_closed", "opted_out", "too_often", "lost"]
@@ -52,21 +52,26 @@ def _refusal(services: Services, letter: Letter) -> Refusal | None:
         return "lost"
     if not window.is_open(letter.last_customer_message_at, letter.closed_by_provider_at, now, limits.window_margin_s):
         return "window_closed"
-    if letter.opted_out_at is not None and letter.author != FREE_WHILE_OPTED_OUT:
+    if letter.opted_out_at is not None and not _confirms_stop(letter):
         return "opted_out"
     if letter.attempts >= limits.send_attempts or (first and (now - first).total_seconds() > limits.send_for_s):
         return "too_often"
     return None
 
 
+def _confirms_stop(letter: Letter) -> bool:
+    """Say whether this may be what a STOP is answered with: the system's, and no turn's apology or away text."""
+    return letter.author == "system" and letter.turn_id is None
+
+
 async def deliver(services: Services, tenant_id: UUID, conversation_id: UUID, message_ids: Sequence[UUID]) -> None:
     """Send the parts of an answer that this worker has just written, one after the other."""
     for position, message_id in enumerate(message_ids):
-        lease = SendLease(tenant_id=tenant_id, message_id=message_id, conversation_id=conversation_id, epoch=1)
+        lease = SendLease(tenant_id=tenant_id, message_id=message_id, conversation_id=conversation_id, epoch=WRITTEN)
         if await send(services, lease):
             continue
         async with services.db.transaction(tenant_id) as connection:
-            await outbox_store.release(connection, tenant_id, message_ids[position + 1 :])
+            await outbox_store.release(connection, tenant_id, message_ids[position:], epoch=WRITTEN)
         return
 
 
@@ -78,6 +83,7 @@ async def send(services: Services, lease: SendLease) -> bool:
         letter, decided, _ = await _decide(services, lease, paced=True)
     if letter is None:
         return False
+    structlog.contextvars.bind_contextvars(trace_id=letter.trace_id, message_id=str(lease.message_id))
     match decided:
         case "send":
             return await _hand_to_provider(services, lease, letter)
@@ -143,10 +149,10 @@ async def _hand_to_provider(services: Services, lease: SendLease, letter: Letter
 async def _not_acknowledged(services: Services, lease: SendLease, letter: Letter, error: SendError) -> None:
     match error:
         case SendRefusedError():
-            log.warning("send_refused", message_id=str(lease.message_id), code=error.code)
+            log.warning("send_refused", code=error.code)
             await _give_up(services, lease, failure=error.code, refusal=error)
         case SendOutcomeUnknownError():
-            log.warning("send_outcome_unknown", message_id=str(lease.message_id))
+            log.warning("send_outcome_unknown")
             async with services.db.transaction(lease.tenant_id) as connection:
                 await outbox_store.wait_for_report(
                     connection, lease, due_at=services.after(services.limits.unknown_wait_s)
@@ -155,7 +161,7 @@ async def _not_acknowledged(services: Services, lease: SendLease, letter: Letter
             delay_s = BACK_OFF_S[min(letter.attempts, len(BACK_OFF_S) - 1)]
             if isinstance(error, SendThrottledError) and error.retry_after_s is not None:
                 delay_s = max(delay_s, error.retry_after_s)
-            log.info("send_postponed", message_id=str(lease.message_id), error=type(error).__name__)
+            log.info("send_postponed", error=type(error).__name__)
             async with services.db.transaction(lease.tenant_id) as connection:
                 await outbox_store.try_again(connection, lease, due_at=services.after(delay_s))
             services.arrivals.announce(lease.tenant_id, lease.conversation_id, services.after(delay_s))

@@ -29,6 +29,7 @@ class Letter:
     state: str  # of the outbox row
     message_state: str
     author: str
+    turn_id: UUID | None
     text: str
     attempts: int
     unknowns: int
@@ -70,7 +71,7 @@ async def claim_due(connection: Connection, *, now: datetime, lease_until: datet
 
 
 async def lock_letter(connection: Connection, lease: SendLease) -> Letter | None:
-    """Lock a leased message and read it; None if the lease has moved on or the message is settled."""
+    """Lock a leased message and read it; None if the lease has moved on, it is settled, or an earlier one is not."""
     row = await connection.fetchrow(_LETTER, lease.tenant_id, lease.message_id, lease.epoch)
     return Letter(**row) if row else None
 
@@ -123,13 +124,14 @@ async def settle_reported(connection: Connection, lease: SendLease) -> None:
     )
 
 
-async def release(connection: Connection, tenant_id: UUID, message_ids: Sequence[UUID]) -> None:
+async def release(connection: Connection, tenant_id: UUID, message_ids: Sequence[UUID], *, epoch: int) -> None:
     """Let go of messages that were leased and not tried."""
     await connection.execute(
         """UPDATE outbox SET lease_until = NULL
-           WHERE tenant_id = $1 AND message_id = ANY ($2) AND state = 'pending'""",
+           WHERE tenant_id = $1 AND message_id = ANY ($2) AND state = 'pending' AND lease_epoch = $3""",
         tenant_id,
         list(message_ids),
+        epoch,
     )
 
 
@@ -148,7 +150,7 @@ async def _set_state(connection: Connection, lease: SendLease, state: str, due_a
 
 
 _LETTER = """
-SELECT o.state, m.state AS message_state, m.author, m.text, o.attempts, o.unknowns, o.first_attempt_at,
+SELECT o.state, m.state AS message_state, m.author, o.turn_id, m.text, o.attempts, o.unknowns, o.first_attempt_at,
        c.reply_address_kind, c.reply_address, o.line_id, m.contact_id, l.number,
        coalesce(l.whatsapp_provider, '') AS provider, l.whatsapp_phone_number_id AS provider_line_id,
        l.whatsapp_access_token_encrypted AS access_token_encrypted,
@@ -160,5 +162,9 @@ JOIN line l ON l.tenant_id = o.tenant_id AND l.line_id = o.line_id
 LEFT JOIN service_window w
   ON w.tenant_id = o.tenant_id AND w.line_id = o.line_id AND w.contact_id = m.contact_id
 WHERE o.tenant_id = $1 AND o.message_id = $2 AND o.lease_epoch = $3 AND o.state IN ('pending', 'sending', 'unknown')
+  AND NOT EXISTS (
+    SELECT FROM outbox earlier
+    WHERE earlier.tenant_id = $1 AND earlier.conversation_id = o.conversation_id
+      AND earlier.position < o.position AND earlier.state IN ('pending', 'sending', 'unknown'))
 FOR NO KEY UPDATE OF o
 """
