@@ -123,6 +123,9 @@ def _is_lost(connection: "PoolConnectionProxy[asyncpg.Record]") -> bool:
         return True
 
 
+_BEGIN_QUICKLY = "BEGIN; SET LOCAL synchronous_commit = off"
+
+
 class Database:
     """Two pools, one for each role."""
 
@@ -170,9 +173,15 @@ class Database:
             _open_transaction.reset(token)
             await pool.release(connection)
 
-    def transaction(self, tenant_id: UUID) -> contextlib.AbstractAsyncContextManager[Connection]:
-        """Open a tenant's transaction; commits on exit, rolls back on an error. Raises DatabaseUnavailableError."""
-        return self._transaction(self._app, tenant_id)
+    def transaction(
+        self, tenant_id: UUID, *, durable: bool = True
+    ) -> contextlib.AbstractAsyncContextManager[Connection]:
+        """Open a tenant's transaction; commits on exit, rolls back on an error. Raises DatabaseUnavailableError.
+
+        Without `durable` the commit does not wait for the disk: for steps that nobody outside has been told of. If the
+        database server itself dies within a moment, they are undone. Any durable commit makes all earlier ones durable.
+        """
+        return self._transaction(self._app, tenant_id, "BEGIN" if durable else _BEGIN_QUICKLY)
 
     def snapshot(self, tenant_id: UUID) -> contextlib.AbstractAsyncContextManager[Connection]:
         """Open a transaction that only reads, and sees a tenant's rows as they are at its beginning until its end."""
@@ -183,8 +192,8 @@ class Database:
         return self._transaction(self._app, None)
 
     def queue(self) -> contextlib.AbstractAsyncContextManager[Connection]:
-        """Open a transaction on all tenants' queue columns."""
-        return self._transaction(self._queue, None)
+        """Open a transaction on all tenants' queue columns. Not durable: a lease that is undone is merely free again."""
+        return self._transaction(self._queue, None, _BEGIN_QUICKLY)
 
     async def close(self) -> None:
         """Close all connections; one that is still busy after a while is cut off."""

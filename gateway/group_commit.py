@@ -15,7 +15,7 @@ from gateway.db import Database
 from gateway.errors import DatabaseUnavailableError
 from metering import ledger
 from metering.connection import Connection
-from metering.operations import Applied, Ended, Held, Hold, MustWait, Operation, Outcome, Refused
+from metering.operations import Applied, Ended, ExpireHold, Held, Hold, MustWait, Operation, Outcome, Refused, Release
 
 OTHER_PROCESSES_POLL_S = 0.2  # their holds end without a word to this process
 
@@ -141,7 +141,7 @@ class Ledger:
         """Apply a batch in one transaction and tell everybody how it went for them."""
         decided: dict[_Waiting, Outcome | None] = dict.fromkeys(batch)
         now = self._now()
-        async with self._db.transaction(tenant_id) as connection:
+        async with self._db.transaction(tenant_id, durable=any(map(_moves_credits, batch))) as connection:
             wanted = await _wanted(connection, tenant_id, batch)
             outcomes = await ledger.apply(connection, tenant_id, [waiting.operation for waiting in wanted], now=now)
             for waiting, outcome in zip(wanted, outcomes, strict=True):
@@ -162,6 +162,11 @@ class Ledger:
         idle = tenant.task is None and not tenant.queue and not tenant.holds_waiting
         if idle and self._tenants.get(tenant_id) is tenant:
             del self._tenants[tenant_id]
+
+
+def _moves_credits(waiting: _Waiting) -> bool:
+    """Whether the operation does more than set credits aside: a hold that a dying database forgets was never seen."""
+    return waiting.companion is not None or not isinstance(waiting.operation, Hold | Release | ExpireHold)
 
 
 def _fail(batch: Sequence[_Waiting], error: Exception) -> None:

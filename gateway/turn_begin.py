@@ -68,7 +68,7 @@ def day_of(services: Services, scene: Scene) -> date:
 async def begin(services: Services, lease: Lease) -> RunningTurn | None:
     """Begin or take up the conversation's turn; None if nobody is to be answered. Raises StaleLeaseError."""
     changed = services.arrivals.watch(lease.conversation_id)
-    async with services.db.transaction(lease.tenant_id) as connection:
+    async with services.db.transaction(lease.tenant_id, durable=False) as connection:
         scene = await load_scene(connection, lease)
         configuration = await _configuration(services, connection, lease, scene)
         if scene.mode != "agent" or not scene.unanswered_ids or configuration is None:
