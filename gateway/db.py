@@ -192,7 +192,7 @@ class Database:
         return self._transaction(self._app, None)
 
     def queue(self) -> contextlib.AbstractAsyncContextManager[Connection]:
-        """Open a transaction on all tenants' queue columns. Not durable: a lease that is undone is merely free again."""
+        """Open a transaction on all tenants' queue columns; not durable, for a lease that is undone is merely free."""
         return self._transaction(self._queue, None, _BEGIN_QUICKLY)
 
     async def close(self) -> None:
