@@ -137,6 +137,33 @@ async def test_a_customer_books_in_german_and_the_balance_drops_by_the_receipts(
     assert problems == []
 
 
+async def test_a_customer_reacts_with_the_keyboard_and_takes_it_back(demo: str, browser: Browser) -> None:
+    page = await open_phone(browser, demo)
+    await write(page, "Wo kann ich parken?", 1)
+    for given in (1, 0):
+        await page.focus(".react")
+        for key in ("Enter", "Tab", "Enter"):
+            await page.keyboard.press(key)
+        await page.wait_for_function("given => document.querySelectorAll('.given').length === given", arg=given)
+    assert "Wielandstraße" in await page.inner_text(".bubble:not(.mine)")
+
+
+async def test_an_empty_wallet_pauses_and_a_grant_answers_what_waited(demo: str, browser: Browser) -> None:
+    page = await open_phone(browser, demo)
+    await page.click("[data-act=drain]")
+    await page.wait_for_function("() => Number(document.querySelector('#balance').dataset.millicredits) < 21_000")
+    await page.fill("#text", "Was kostet ein Haarschnitt?")
+    await page.click(".send")
+    await page.locator("#journey .bad", has_text="Guthaben reicht nicht").wait_for(timeout=PATIENCE_MS)
+    await page.locator(".bubble:not(.mine)", has_text="Wir melden uns").wait_for(timeout=PATIENCE_MS)
+    assert await page.locator("#receipt tr").count() == 0
+    await page.click("[data-act=grant]")
+    await page.locator(".bubble:not(.mine)", has_text="42 Euro").wait_for(timeout=PATIENCE_MS)
+    total = await total_shown(page)
+    assert 1_000_000 < await balance_millicredits(page) + total < 1_021_000
+    await page.locator("#journey .done", has_text="Gelesen").wait_for(timeout=PATIENCE_MS)
+
+
 async def test_a_narrow_phone_in_english_scrolls_only_down(demo: str, browser: Browser) -> None:
     page = await open_phone(browser, demo, width=390, dark=True)
     await page.click("[data-language=en]")
@@ -160,6 +187,6 @@ async def test_a_message_that_comes_a_day_late_is_not_answered_and_costs_nothing
     before = await balance_millicredits(page)
     await page.click("[data-act=late]")
     await page.locator("#window", has_text="geschlossen").wait_for(timeout=PATIENCE_MS)
-    await page.locator("#wire .bad", has_text="keine Antwort").wait_for(timeout=PATIENCE_MS)
+    await page.locator("#journey .bad", has_text="keine Antwort").wait_for(timeout=PATIENCE_MS)
     assert await page.locator(".bubble:not(.mine)").count() == 0
     assert await balance_millicredits(page) == before

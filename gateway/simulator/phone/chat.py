@@ -13,6 +13,7 @@ from gateway.simulator.phone import samples
 TYPING_S = 25.0  # Meta's own: a typing indicator ends with the reply or after so long
 VOICE_NOTE_SECONDS = 4
 LATE_S = 25 * 3_600.0
+REPEATS = 20
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class Chat:
     customer: Customer
     written: list[Bubble] = field(default_factory=list)
     got_at_s: dict[str, float] = field(default_factory=dict)
+    reactions: dict[str, str] = field(default_factory=dict)
     last: Json | None = None
 
     async def write(self, kind: str, text: str) -> None:
@@ -58,14 +60,22 @@ class Chat:
             self.customer.meta.faults.late_s = 0.0
         await self._send(message, "text", text)
 
-    async def repeat(self) -> bool:
-        """Post the last webhook twice more; False if there was none."""
-        if self.last is None:
+    async def react(self, wamid: str, emoji: str) -> bool:
+        """React to an answer, or take the same reaction back; False if there is no such answer."""
+        if all(sent.wamid != wamid for sent in self.customer.received):
             return False
+        chosen = "" if self.reactions.get(wamid) == emoji else emoji
+        self.reactions[wamid] = chosen
+        await self.customer.react(wamid, chosen)
+        return True
+
+    async def repeat(self) -> None:
+        """Post the last webhook twenty times more; nothing if there was none."""
+        if self.last is None:
+            return
         value = self.customer.value(self.last)
         meta, business = self.customer.meta, self.customer.business
-        await asyncio.gather(meta.post(business, [value]), meta.post(business, [value]))
-        return True
+        await asyncio.gather(*(meta.post(business, [value]) for _ in range(REPEATS)))
 
     def told(self) -> Mapping[str, Any]:
         """Return the bubbles in the order of time, and whether the other side is typing."""
@@ -85,7 +95,14 @@ class Chat:
             for at, one in enumerate(self.written)
         ]
         theirs: list[dict[str, Any]] = [
-            {"id": sent.wamid, "mine": False, "kind": "text", "text": sent.text, "at": self.got_at_s[sent.wamid]}
+            {
+                "id": sent.wamid,
+                "mine": False,
+                "kind": "text",
+                "text": sent.text,
+                "at": self.got_at_s[sent.wamid],
+                "reaction": self.reactions.get(sent.wamid, ""),
+            }
             for sent in self.customer.received
         ]
         bubbles = sorted([*mine, *theirs], key=lambda bubble: bubble["at"])

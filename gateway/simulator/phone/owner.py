@@ -5,6 +5,8 @@ from typing import Any
 
 import aiohttp
 
+RECEIPTS = 7
+
 
 class OwnerApi:
     """The gateway's JSON API, with the salon's own key."""
@@ -23,7 +25,7 @@ class OwnerApi:
             return {"balance": balance, "conversation": None, "receipts": []}
         conversation_id = mine[0]["id"]
         conversation = await self._get(f"/conversations/{conversation_id}")
-        receipts = await self._get(f"/receipts?conversation_id={conversation_id}")
+        receipts = await self._get(f"/receipts?conversation_id={conversation_id}&limit={RECEIPTS}")
         kept = ("window", "mode", "waiting_for", "charged_millicredits")
         return {
             "balance": balance,

@@ -22,6 +22,7 @@ from gateway.simulator.phone.owner import OwnerApi
 
 LOOK_EVERY_S: Final = 0.3
 TEXT_MAX: Final = 4_096
+REACTIONS: Final = ("👍", "❤️", "😂", "🙏")  # as the page offers them
 NAMES: Final = ("Anna Berger", "Mehmet Kaya", "Sofia Rossi", "Jonas Weber", "Emma Clark", "Lena Vogt")
 FILES: Final[Mapping[str, str]] = {
     "index.html": "text/html",
@@ -79,6 +80,7 @@ class Phone:
                 web.get("/picture.png", _picture),
                 web.get("/events", self._events),
                 web.post("/write", self._write),
+                web.post("/react", self._react),
                 web.post("/act/{name}", self._act),
             ]
         )
@@ -133,12 +135,18 @@ class Phone:
         await self._chat.write(kind, text)
         return web.Response(status=204)
 
+    async def _react(self, request: web.Request) -> web.Response:
+        asked = await _json(request)
+        emoji = str(asked.get("emoji", ""))
+        known = emoji in REACTIONS and await self._chat.react(str(asked.get("id", "")), emoji)
+        return web.Response(status=204 if known else 400)
+
     async def _act(self, request: web.Request) -> web.Response:
         await _json(request)
         acts: Mapping[str, Act] = {
             "grant": self._scene.grant,
             "drain": self._scene.drain,
-            "repeat": self._repeat,
+            "repeat": self._chat.repeat,
             "late": self._late,
             "customer": self._change_customer,
         }
@@ -147,9 +155,6 @@ class Phone:
             return web.Response(status=404)
         await act()
         return web.Response(status=204)
-
-    async def _repeat(self) -> None:
-        await self._chat.repeat()
 
     async def _late(self) -> None:
         self._chat = self._new_chat()

@@ -40,34 +40,66 @@ function showReceipt(receipt, language) {
   table.replaceChildren(...rows);
 }
 
+// What became of the customer's last message: [step, moment if known, "done" | "now" | "bad" | ""].
 function steps(owner, language) {
-  const words = WORDS[language].log, found = [], seen = new Set();
-  for (const message of owner.messages || []) {
-    if (message.direction === "in") { found.push([message.created_at, words.in]); continue; }
-    if (message.receipt && !seen.has(message.receipt_id)) {
-      seen.add(message.receipt_id);
-      found.push([message.receipt.created_at, fill(words.charged, { amount: credits(message.receipt.total_millicredits, language) })]);
-    }
-    if (message.failure) found.push([message.created_at, words.failed, "bad"]);
-    else found.push([message.created_at, words.sent]);
-    if (message.delivered_at) found.push([message.delivered_at, words.delivered]);
-    if (message.read_at) found.push([message.read_at, words.read]);
-  }
-  const known = owner.conversation && owner.conversation.window;
-  const why = known && !known.open ? words.closed : owner.balance.state === "paused" ? words.no_credits : "";
-  if (why && found.length) found.push([found.at(-1)[0], why, "bad"]);
-  return found.sort((one, other) => (one[0] < other[0] ? -1 : one[0] > other[0] ? 1 : 0)).reverse().slice(0, 9);
+  const words = WORDS[language].steps, messages = owner.messages || [];
+  const asked = messages.findLastIndex((message) => message.direction === "in");
+  if (asked < 0) return ["taken", "held", "answered", "charge", "sent", "delivered", "read"].map((name) => [words[name], null, ""]);
+  const answers = messages.slice(asked + 1).filter((message) => message.direction === "out");
+  const charged = answers.find((answer) => answer.receipt), last = answers.at(-1), known = owner.conversation.window;
+  const waits = owner.conversation.waiting_for || (known && !known.open && !last ? "window" : null);
+  const found = [[words.taken, messages[asked].created_at, "done"]];
+  if (!charged && waits) return [...found, [words.waits[waits], null, "bad"]];
+  if (!last && owner.conversation.mode !== "agent") return [...found, [words.human, null, "bad"]];
+  const has = { held: last || owner.balance.held_millicredits, answered: last, sent: last && last.state !== "queued", delivered: last && last.delivered_at, read: last && last.read_at };
+  const add = (word, isDone, at) => found.push([word, at || null, isDone ? "done" : found.at(-1)[2] === "done" ? "now" : ""]);
+  add(words.held, has.held);
+  add(words.answered, has.answered, last && last.created_at);
+  if (!last || charged) add(charged ? fill(words.charged, { amount: credits(charged.receipt.total_millicredits, language) }) : words.charge, charged, charged && charged.receipt.created_at);
+  if (last && last.failure) return [...found, [words.failed, null, "bad"]];
+  add(words.sent, has.sent);
+  add(words.delivered, has.delivered, last && last.delivered_at);
+  add(words.read, has.read, last && last.read_at);
+  return found;
 }
 
-function showWire(owner, language) {
-  byId("wire").replaceChildren(...steps(owner, language).map(([at, text, style]) => {
-    const li = document.createElement("li"), time = document.createElement("time"), what = document.createElement("span");
-    time.textContent = clock(at, language, true);
+function showJourney(owner, language) {
+  const seconds = new Intl.NumberFormat(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+  const found = steps(owner, language), start = found[0][1] ? Date.parse(found[0][1]) : 0;
+  let latest = start; // a vendor's reports tell whole seconds: never show one before what led to it
+  byId("journey").replaceChildren(...found.map(([text, at, state], number) => {
+    const li = document.createElement("li"), what = document.createElement("span"), when = document.createElement("time");
+    li.className = state;
     what.textContent = text;
-    what.className = style || "";
-    li.append(time, what);
+    if (at) latest = Math.max(latest, Date.parse(at));
+    when.textContent = !at ? "" : number === 0 ? clock(at, language, true) : `+${seconds.format((latest - start) / 1000)} s`;
+    if (state === "now") li.setAttribute("aria-current", "step");
+    li.append(what, when);
     return li;
   }));
+}
+
+function showRecent(owner, language) {
+  const most = Math.max(1, ...owner.receipts.map((receipt) => receipt.total_millicredits));
+  byId("no-recent").hidden = owner.receipts.length > 0;
+  byId("recent").replaceChildren(...owner.receipts.map((receipt) => {
+    const li = document.createElement("li"), time = document.createElement("time"), bar = document.createElement("span"), amount = document.createElement("b");
+    time.textContent = clock(receipt.created_at, language, true);
+    bar.className = "bar";
+    bar.style.setProperty("--share", receipt.total_millicredits / most);
+    amount.textContent = credits(receipt.total_millicredits, language);
+    li.append(time, bar, amount);
+    return li;
+  }));
+}
+
+let fullest = 10_000_000; // the gauge's end: as much as it has ever shown
+function showGauge(millicredits) {
+  fullest = Math.max(fullest, millicredits);
+  const share = Math.max(0, Math.min(1, millicredits / fullest));
+  document.querySelector("#gauge .level").setAttribute("stroke-dasharray", `${100 * share} 200`);
+  document.querySelector("#gauge .needle").style.transform = `rotate(${180 * share}deg)`;
+  byId("gauge").classList.toggle("low", share < 0.05);
 }
 
 export function showWindow(owner, language) {
@@ -91,7 +123,9 @@ export function showMeter(owner, language) {
   output.textContent = text;
   output.dataset.millicredits = balance.balance_millicredits;
   byId("held").textContent = balance.held_millicredits ? fill(words.held, { held: credits(balance.held_millicredits, language) }) : words[balance.state];
+  showGauge(balance.balance_millicredits);
   showReceipt(owner.receipts[0], language);
   showWindow(owner, language);
-  showWire(owner, language);
+  showJourney(owner, language);
+  showRecent(owner, language);
 }

@@ -7,8 +7,8 @@ const EMOJIS = ["😊", "👍", "🙏", "❤️", "😂", "🎉", "✂️", "�
 const SVG = "http://www.w3.org/2000/svg";
 let language = localStorage.getItem("language") === "en" ? "en" : "de";
 let state = null;
-let drawn = "";
-const seen = new Set(); // what is on the screen already does not move again
+const REACTIONS = ["👍", "❤️", "😂", "🙏"];
+const drawn = new Map(); // the bubbles on the screen, by id: they stay, so that only new ones move and are read out
 
 const post = async (path, body) => {
   const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
@@ -43,40 +43,83 @@ function marked(text) {
   return whole;
 }
 
+function ticks(one) {
+  return svg(`ticks ${one.ticks}`, "0 0 17 11", one.ticks === "sent" ? "m4 6 3 3 6-7" : "m1 6 3 3 6-7M8 8l1 1 6-7");
+}
+
+function voiceNote(text) {
+  const note = element("div", "note-voice");
+  const wave = svg("", "0 0 132 26", "M3 13v0M11 8v10M19 4v18M27 9v8M35 11v4M43 5v16M51 2v22M59 8v10M67 10v6M75 4v18M83 7v12M91 11v4M99 6v14M107 9v8M115 11v4M123 13v0");
+  note.append(element("span", "play"), wave, "0:04");
+  return [note, element("span", "heard", text)];
+}
+
+function reacting(one) {
+  const open = element("button", "react", "☺"), choice = element("span", "choice");
+  open.type = "button";
+  open.title = WORDS[language].react;
+  open.setAttribute("aria-label", open.title);
+  open.setAttribute("aria-expanded", "false");
+  choice.hidden = true;
+  const toggle = (isOpen) => { choice.hidden = !isOpen; open.setAttribute("aria-expanded", String(isOpen)); };
+  open.addEventListener("click", () => toggle(choice.hidden));
+  choice.append(...REACTIONS.map((emoji) => {
+    const button = element("button", "", emoji);
+    button.type = "button";
+    button.addEventListener("click", async () => { toggle(false); open.focus(); await post("/react", { id: one.id, emoji }).catch(() => tell("error")); });
+    return button;
+  }));
+  return [open, choice];
+}
+
 function bubble(one) {
-  const li = element("li", `bubble${one.mine ? " mine" : ""}${seen.has(one.id) ? "" : " new"}`);
-  seen.add(one.id);
+  const li = element("li", one.mine ? "bubble mine" : "bubble");
   if (one.kind === "image") {
     const picture = element("img");
     picture.src = "/picture.png";
-    picture.alt = WORDS[language].send_image;
+    picture.alt = WORDS[language].picture;
     li.append(picture);
   }
-  if (one.kind === "voice") {
-    const note = element("div", "note-voice");
-    note.append(element("span", "play"), svg("", "0 0 132 26", "M3 13v0M11 8v10M19 4v18M27 9v8M35 11v4M43 5v16M51 2v22M59 8v10M67 10v6M75 4v18M83 7v12M91 11v4M99 6v14M107 9v8M115 11v4M123 13v0"), "0:04");
-    li.append(note, element("span", "heard", one.text));
-  } else li.append(marked(one.text));
+  if (one.kind === "voice") li.append(...voiceNote(one.text));
+  else li.append(marked(one.text));
   const at = element("time", "", new Date(one.at * 1000).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }));
-  if (one.mine) at.append(svg(`ticks ${one.ticks}`, "0 0 17 11", one.ticks === "sent" ? "m4 6 3 3 6-7" : "m1 6 3 3 6-7M8 8l1 1 6-7"));
+  if (one.mine) at.append(ticks(one));
   li.append(at);
+  if (!one.mine) li.append(...reacting(one));
   return li;
 }
+
+function kept(one) {
+  if (!drawn.has(one.id)) drawn.set(one.id, bubble(one));
+  const li = drawn.get(one.id), old = li.querySelector(".ticks"), given = li.querySelector(".given");
+  if (old && !old.classList.contains(one.ticks)) old.replaceWith(ticks(one));
+  if ((given ? given.textContent : "") !== (one.reaction || "")) {
+    if (given) given.remove();
+    if (one.reaction) li.append(element("span", "given", one.reaction));
+    li.classList.toggle("reacted", Boolean(one.reaction));
+  }
+  return li;
+}
+
+const day = element("li", "day"), empty = element("li", "empty"), dots = element("li", "typing");
+dots.append(element("i"), element("i"), element("i"));
+dots.setAttribute("aria-hidden", "true");
 
 function showChat() {
   const words = WORDS[language], { bubbles, typing } = state.chat, chat = byId("chat");
   byId("presence").textContent = typing ? words.typing : words.online;
-  const now = JSON.stringify([state.chat, language]);
-  if (now === drawn) return;
-  drawn = now;
-  const items = bubbles.length ? [element("li", "day", words.today), ...bubbles.map(bubble)] : [element("li", "empty", words.empty)];
-  if (typing) {
-    const dots = element("li", "typing");
-    dots.append(element("i"), element("i"), element("i"));
-    items.push(dots);
-  }
-  chat.replaceChildren(...items);
-  chat.scrollTop = chat.scrollHeight;
+  day.textContent = words.today;
+  empty.textContent = words.empty;
+  const items = bubbles.length ? [day, ...bubbles.map(kept)] : [empty];
+  if (typing) items.push(dots);
+  let hasNew = false;
+  items.forEach((item, at) => {
+    if (chat.children[at] === item) return;
+    chat.insertBefore(item, chat.children[at] || null);
+    hasNew = true;
+  });
+  while (chat.children.length > items.length) chat.lastChild.remove();
+  if (hasNew) chat.scrollTop = chat.scrollHeight;
 }
 
 function show() {
@@ -86,12 +129,15 @@ function show() {
   byId("customer").textContent = `${state.customer.name}, ${state.customer.number}`;
   byId("model").textContent = state.offline ? words.offline : state.model;
   byId("model").classList.toggle("offline", state.offline);
+  document.querySelector("[data-act=repeat]").disabled = !state.chat.bubbles.some((one) => one.mine);
   showChat();
   showMeter(state.owner, language);
 }
 
+function tell(name) { byId("said").textContent = WORDS[language].done[name]; }
+
 async function write(kind, text) {
-  try { await post("/write", { kind, text }); } catch { byId("said").textContent = WORDS[language].done.error; }
+  try { await post("/write", { kind, text }); } catch { tell("error"); }
 }
 
 async function writeTyped(kind) {
@@ -113,6 +159,7 @@ function speak() {
   byId("text").placeholder = words.message;
   byId("text").setAttribute("aria-label", words.message);
   byId("said").textContent = "";
+  drawn.clear();
   byId("quick").replaceChildren(...words.quick.map((text) => {
     const button = element("button", "", text);
     button.type = "button";
@@ -143,7 +190,7 @@ for (const button of document.querySelectorAll("[data-language]")) button.addEve
 for (const button of document.querySelectorAll("[data-act]")) {
   button.addEventListener("click", async () => {
     const name = button.dataset.act;
-    try { await post(`/act/${name}`, {}); byId("said").textContent = WORDS[language].done[name]; } catch { byId("said").textContent = WORDS[language].done.error; }
+    try { await post(`/act/${name}`, {}); tell(name); } catch { tell("error"); }
   });
 }
 new EventSource("/events").addEventListener("message", (event) => { state = JSON.parse(event.data); show(); });
