@@ -13,6 +13,7 @@ from gateway.channels.whatsapp import window
 from gateway.services import Services
 from gateway.system_messages import queue_free_text
 from gateway.turn_begin import RunningTurn, day_of
+from gateway.turn_scene import lock_mode
 from gateway.turn_store import TurnEnd, TurnState, WaitingFor, end_turn, give_back
 from metering.connection import Connection
 from metering.operations import Refused, Release
@@ -29,8 +30,9 @@ def window_is_open(services: Services, turn: RunningTurn) -> bool:
 async def window_closed(services: Services, turn: RunningTurn) -> None:
     """Refuse to answer outside the service window; the customer's next message opens it again."""
     async with services.db.transaction(turn.tenant_id) as connection:
-        await _end(services, connection, turn, "window_closed", waiting_for="window", failure="service_window_closed")
-        await _tell(services, connection, turn, "window_closed", once_per=str(turn.turn_id), detail={})
+        failure = "service_window_closed"
+        if await _end(services, connection, turn, "window_closed", waiting_for="window", failure=failure):
+            await _tell(services, connection, turn, "window_closed", once_per=str(turn.turn_id), detail={})
     _count(services, "window_closed")
 
 
@@ -40,8 +42,9 @@ async def no_credits(services: Services, turn: RunningTurn, refusal: Refused | N
         if not await _is_paused(connection, turn.tenant_id):  # a grant came in between: answer after all
             now = services.now()
             await give_back(connection, turn.lease, turn.turn_id, abandoned=False, due_at=now, now=now)
-        else:
-            await _end(services, connection, turn, "no_credits", waiting_for="credits", failure="insufficient_credits")
+        elif await _end(
+            services, connection, turn, "no_credits", waiting_for="credits", failure="insufficient_credits"
+        ):
             await _send_away_text(services, connection, turn)
             detail = {"needed_millicredits": refusal.needed_millicredits} if refusal is not None else {}
             await _tell(
@@ -56,11 +59,11 @@ async def over_budget(services: Services, turn: RunningTurn, scope: str) -> None
     chosen = turn.configuration.budgets.when_spent
     day = day_of(services, turn.scene)
     async with services.db.transaction(turn.tenant_id) as connection:
-        await _end(services, connection, turn, "over_budget", waiting_for="budget", failure=f"budget {scope}")
-        if chosen == "away_text":
-            await _send_away_text(services, connection, turn)
-        elif chosen == "handover":
-            await _hand_over(services, connection, turn, "budget")
+        if await _end(services, connection, turn, "over_budget", waiting_for="budget", failure=f"budget {scope}"):
+            if chosen == "away_text":
+                await _send_away_text(services, connection, turn)
+            elif chosen == "handover":
+                await _hand_over(services, connection, turn, "budget")
         await _tell(
             services, connection, turn, "over_budget", once_per=f"{scope}:{day.isoformat()}", detail={"scope": scope}
         )
@@ -71,8 +74,8 @@ async def over_budget(services: Services, turn: RunningTurn, scope: str) -> None
 async def away(services: Services, turn: RunningTurn) -> None:
     """Outside the hours in which the agent answers: the away text once a day, and nothing else."""
     async with services.db.transaction(turn.tenant_id) as connection:
-        await _end(services, connection, turn, "no_reply", answered=True)
-        await _send_away_text(services, connection, turn)
+        if await _end(services, connection, turn, "no_reply", answered=True):
+            await _send_away_text(services, connection, turn)
     _announce(services, turn)
     _count(services, "no_reply")
 
@@ -107,8 +110,9 @@ async def apology(services: Services, turn: RunningTurn, error: NoAnswerError) -
     now = services.now()
     outcomes = [str(attempt.get("outcome")) for attempt in error.attempts]
     async with services.db.transaction(turn.tenant_id) as connection:
-        await _end(services, connection, turn, "answered_free", answered=True, failure=" ".join(outcomes))
-        if turn.configuration.apology_text:
+        failure = " ".join(outcomes)
+        ended = await _end(services, connection, turn, "answered_free", answered=True, failure=failure)
+        if ended and turn.configuration.apology_text:
             await _send(services, connection, turn, turn.configuration.apology_text)
         await _tell(
             services, connection, turn, "model_down", once_per=f"{now:%Y-%m-%dT%H}", detail={"attempts": outcomes}
@@ -134,7 +138,11 @@ async def _end(
     waiting_for: WaitingFor | None = None,
     failure: str | None = None,
     answered: bool = False,
-) -> None:
+) -> bool:
+    """End the turn; False if a person has taken over meanwhile, so that nothing more is to be said."""
+    if await lock_mode(connection, turn.lease) != "agent":
+        await give_back(connection, turn.lease, turn.turn_id, abandoned=False, now=services.now())
+        return False
     end = TurnEnd(
         turn_id=turn.turn_id,
         state=state,
@@ -145,6 +153,7 @@ async def _end(
         now=services.now(),
     )
     await end_turn(connection, turn.lease, end)
+    return True
 
 
 async def _hand_over(services: Services, connection: Connection, turn: RunningTurn, reason: str) -> None:

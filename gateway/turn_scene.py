@@ -118,6 +118,20 @@ async def share_lease(connection: Connection, lease: Lease) -> UUID:
     return contact_id
 
 
+async def lock_mode(connection: Connection, lease: Lease) -> str:
+    """Lock the conversation and return who answers it by now. Raises StaleLeaseError."""
+    row = await connection.fetchrow(
+        """SELECT lease_epoch, mode FROM conversation
+           WHERE tenant_id = $1 AND conversation_id = $2 FOR NO KEY UPDATE""",
+        lease.tenant_id,
+        lease.conversation_id,
+    )
+    if row is None or row["lease_epoch"] != lease.epoch:
+        raise StaleLeaseError
+    mode: str = row["mode"]
+    return mode
+
+
 async def read_progress(connection: Connection, lease: Lease) -> tuple[int, str]:
     """Return the conversation's input version and mode without a lock."""
     row = await connection.fetchrow(

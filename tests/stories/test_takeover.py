@@ -1,8 +1,11 @@
 """A person takes over: the agent is silent until it is given back, whoever asked for it."""
 
+from uuid import UUID
+
+from gateway import takeover
 from gateway.simulator import meta_wire as wire
 from gateway.simulator.openai_chat import Call, Request, Said
-from tests.stories.world import World
+from tests.stories.world import World, until
 
 
 async def conversation_path(world: World) -> str:
@@ -114,3 +117,47 @@ async def test_stop_ends_everything_and_the_next_own_message_opens_it_again(worl
     assert "42 Euro" in await anna.next_text()
     await world.quiet()
     assert len(world.model.requests) == asked + 1
+
+
+async def test_taking_over_while_no_model_answers_keeps_the_apology_from_the_customer(world: World) -> None:
+    async def take_over_and_break(_request: Request) -> Said:
+        world.model.faults.down = True
+        async with world.services.db.transaction(world.salon.tenant_id) as connection:
+            # As another process would: nobody here is told.
+            (conversation,) = await world.rows("SELECT conversation_id FROM conversation")
+            conversation_id = UUID(str(conversation["conversation_id"]))
+            await takeover.take_over(connection, world.salon.tenant_id, conversation_id, world.services.now())
+        return Said()
+
+    before = await world.wallet()
+    world.model.brain = take_over_and_break
+    anna = world.customer()
+    await anna.write("Hallo")
+
+    async def over() -> bool:
+        return await world.rows("SELECT state FROM turn") == [{"state": "handed_over"}]
+
+    await until(over, timeout_s=40)
+    await world.quiet()
+    assert anna.received == []
+    assert await world.wallet() == before
+    unanswered = await world.rows("SELECT message_id FROM message WHERE direction = 'in' AND turn_id IS NULL")
+    assert len(unanswered) == 1
+
+
+async def test_a_stop_while_the_model_works_sends_the_confirmation_and_no_draft(world: World) -> None:
+    anna = world.customer()
+
+    async def stopped_meanwhile(_request: Request) -> Said:
+        await anna.write("STOP")
+        await anna.next_text()
+        return Said(text="Zu spät.")
+
+    before = await world.wallet()
+    world.model.brain = stopped_meanwhile
+    await anna.write("Hallo")
+    await world.quiet()
+    assert [("keine weiteren Nachrichten" in sent.text) for sent in anna.received] == [True]
+    assert await world.wallet() == before
+    assert await world.rows("SELECT state FROM turn") == [{"state": "no_reply"}]
+    await world.audit()
