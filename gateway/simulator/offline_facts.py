@@ -23,7 +23,7 @@ _TOPICS: Final[tuple[tuple[str, str], ...]] = (
     (r"vegan|produkt|product|silikon", r"^Produkt|^Product"),
     (r"allerg|verträglich|patch test", r"Verträglichkeit|[Pp]atch"),
     (r"kurzfristig|absagefrist|cancellation", r"^Absage|^Cancel"),
-    (r"inhaber|chefin|owner", r"Inhaber|[Oo]wner"),
+    (r"inhaber|chefin?\b|owner|\bboss\b", r"Inhaber|[Oo]wner"),
 )
 
 
@@ -33,6 +33,8 @@ def answer_from_facts(briefing: Briefing, text: str, said: Wish, language: Langu
         return _prices(briefing, said, language)
     if said.intent == "hours":
         return _hours(briefing, said, language)
+    if said.intent == "services":
+        return _services(briefing, language)
     for asked, line in _TOPICS:
         if re.search(asked, text.lower()):
             found = next((fact for fact in briefing.facts if re.search(line, fact)), None)
@@ -49,6 +51,12 @@ def _prices(briefing: Briefing, said: Wish, language: Language) -> Said | None:
         return Said(text=text.format(service=service.name, price=service.price, minutes=service.minutes))
     priced = [f"{one.name}: {one.price}" for one in briefing.services if one.price]
     return Said(text=words["prices"].format(prices=bullets(priced))) if priced else None
+
+
+def _services(briefing: Briefing, language: Language) -> Said | None:
+    minutes = {"de": "Minuten", "en": "minutes"}[language]
+    told = [f"{one.name}, {one.minutes} {minutes}{f', {one.price}' if one.price else ''}" for one in briefing.services]
+    return Said(text=WORDS[language]["services"].format(services=bullets(told))) if told else None
 
 
 def _hours(briefing: Briefing, said: Wish, language: Language) -> Said | None:

@@ -4,7 +4,6 @@ It sees what any model sees, the request alone: facts and hours from the system 
 history, free times from the tools. What it does not know it says.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from gateway.simulator.briefing import Briefing, Language, Offered, read_briefin
 from gateway.simulator.offline_facts import answer_from_facts
 from gateway.simulator.offline_words import DONE, WORDS, bullets, is_move, moments_in, offers_in, say_moment
 from gateway.simulator.openai_chat import Call, Request, Said
+from gateway.simulator.request_reading import messages_of, read_result, results_in, shows_picture, text_of
 from gateway.simulator.understanding import NO, YES, Wish, language_of, ordinal_in, service_in, understand
 
 OFFERS_MAX: Final = 3
@@ -25,8 +25,9 @@ _CONFIRMED: Final[Mapping[str, str]] = {
 }
 _TALK: Final = (
     ("machine", re.compile(r"\b(ki|ai|bot|roboter|robot|computer)\b")),
-    ("thanks", re.compile(r"dank|thank|cheers")),
+    ("thanks", re.compile(r"dank|thank|cheers|tschüss|tschau|ciao|\bbye\b|wiedersehen|schönen (tag|abend)")),
     ("no", NO),
+    ("fine", re.compile(r"^\W*(ok|okay|alles klar|gut|super|prima|great|fine|perfect|all right)?\W*$")),
     ("hello", re.compile(r"^\W*(hallo|hi|hey|hello|guten|moin|servus|good)\b")),
 )
 _START = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
@@ -67,21 +68,21 @@ def think(request: Request) -> Said:
 
 
 def read_turn(request: Request) -> Turn:
-    messages = _messages(request)
-    system = "\n\n".join(_text(message) for message in messages if message.get("role") == "system")
+    messages = messages_of(request)
+    system = "\n\n".join(text_of(message) for message in messages if message.get("role") == "system")
     briefing = read_briefing(system)
-    answers = [at for at, message in enumerate(messages) if message.get("role") == "assistant" and _text(message)]
+    answers = [at for at, message in enumerate(messages) if message.get("role") == "assistant" and text_of(message)]
     last = answers[-1] if answers else -1
     new = [message for message in messages[last + 1 :] if message.get("role") == "user"]
-    users = [_text(message) for message in messages if message.get("role") == "user"]
+    users = [text_of(message) for message in messages if message.get("role") == "user"]
     return Turn(
         briefing=briefing,
         language=language_of(users, briefing.language),
-        text="\n".join(_text(message) for message in new),
-        has_picture=any(_shows_picture(message) for message in new),
+        text="\n".join(text_of(message) for message in new),
+        has_picture=any(shows_picture(message) for message in new),
         wish=_wish(messages, briefing),
-        before=_text(messages[last]) if answers else "",
-        results=_results(messages[last + 1 :]),
+        before=text_of(messages[last]) if answers else "",
+        results=results_in(messages[last + 1 :]),
     )
 
 
@@ -116,9 +117,9 @@ def _chosen(offers: Sequence[datetime], said: Wish, text: str) -> datetime | Non
 
 def _act(turn: Turn, said: Wish) -> Said:
     """Answer what is asked now, or go on with what was asked before."""
-    if said.intent in ("price", "hours"):
+    if said.intent in ("price", "hours", "services"):
         return answer_from_facts(turn.briefing, turn.text, said, turn.language) or turn.say("unknown")
-    if said.intent is None and not (said.says_when or said.service):
+    if said.intent is None and (said.asks_otherwise or not (said.says_when or said.service)):
         return _small_talk(turn, said)
     intent = turn.wish.intent if turn.wish.intent in ("book", "move", "cancel") else "book"
     intent = "mine" if said.intent == "mine" else intent
@@ -160,7 +161,7 @@ def _free(wish: Wish, service: str) -> Said:
 def _go_on(turn: Turn) -> Said:
     """Say what the last tool returned, or take the step after it."""
     name, result = turn.results[-1]
-    told = _read(result)
+    told = read_result(result)
     if told is None:
         return _after_error(turn, name, result)
     if name == "free_appointments":
@@ -229,7 +230,7 @@ def _meant(turn: Turn, own: Sequence[Mapping[str, str]]) -> Mapping[str, str] | 
 
 def _own_result(turn: Turn) -> Mapping[str, str] | None:
     for name, result in turn.results:
-        told = _read(result)
+        told = read_result(result)
         if name == "my_appointments" and told and told.get("appointments"):
             return _meant(turn, told["appointments"])
     return None
@@ -249,10 +250,12 @@ def _after_error(turn: Turn, name: str, result: str) -> Said:
 def _wish(messages: Sequence[Mapping[str, object]], briefing: Briefing) -> Wish:
     wish = Wish()
     for message in messages:
-        if message.get("role") == "assistant" and DONE in _text(message):
+        if message.get("role") == "assistant" and DONE in text_of(message):
             wish = Wish()
         elif message.get("role") == "user":
-            said = understand(_text(message), briefing)
+            said = understand(text_of(message), briefing)
+            if said.intent == "hours":
+                continue  # the day is one to be open on, not one to come
             wanted = said.intent if said.intent in ("book", "move", "cancel") else None
             wish = wish.then(Wish(**{**_fields(said), "intent": wanted}))  # type: ignore[arg-type]  # fields of a Wish
     return wish
@@ -262,42 +265,5 @@ def _fields(wish: Wish) -> dict[str, object]:
     return {name: getattr(wish, name) for name in Wish.__slots__}
 
 
-def _results(messages: Sequence[Mapping[str, object]]) -> list[tuple[str, str]]:
-    names: dict[object, str] = {}
-    results = []
-    for message in messages:
-        calls = message.get("tool_calls")
-        for call in calls if isinstance(calls, list) else []:
-            names[call["id"]] = call["function"]["name"]
-        if message.get("role") == "tool":
-            results.append((names.get(message.get("tool_call_id"), ""), _text(message)))
-    return results
-
-
-def _read(result: str) -> dict[str, Any] | None:
-    try:
-        told = json.loads(result)
-    except ValueError:
-        return None
-    return told if isinstance(told, dict) else None
-
-
 def _wall(start: str) -> datetime:
     return datetime.fromisoformat(start).replace(tzinfo=None)
-
-
-def _messages(request: Request) -> list[Mapping[str, object]]:
-    messages = request.get("messages")
-    return [message for message in messages if isinstance(message, Mapping)] if isinstance(messages, list) else []
-
-
-def _text(message: Mapping[str, object]) -> str:
-    content = message.get("content")
-    if isinstance(content, list):
-        return " ".join(str(part.get("text", "")) for part in content if isinstance(part, Mapping)).strip()
-    return content if isinstance(content, str) else ""
-
-
-def _shows_picture(message: Mapping[str, object]) -> bool:
-    content = message.get("content")
-    return isinstance(content, list) and any(part.get("type") == "image_url" for part in content)

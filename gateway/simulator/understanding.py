@@ -33,10 +33,17 @@ _INTENTS: Final[tuple[tuple[str, str], ...]] = (
     ("cancel", r"absag|storn|\bcancel"),
     ("move", r"verschieb|verleg|umbuch|\bmove\b|reschedul|another time|andere[nr]? (zeit|termin)"),
     ("mine", r"(mein|welche).{0,12}termin|my appointment|appointments do i|when is my|wann (ist|war|habe ich)"),
-    ("price", r"kost|preis|price|how much|teuer|charge for"),
+    (
+        "price",
+        r"kost(et|en)\b|preis|price|how much|teuer|charge for|how long (is|does|will|takes?)|wie lange (dauer|brauch)",
+    ),
     (
         "hours",
-        r"geöffnet|öffnungszeit|(habt|haben|hat).*\b(auf|offen|zu)\b|opening|open\b|\bhours\b|geschlossen|closed",
+        r"geöffnet|öffnungszeit|(habt|haben|hat|seid|sind|macht).*\b(auf|offen|zu)\b|opening|open\b|\bhours\b|geschlossen|closed",
+    ),
+    (
+        "services",
+        r"leistung|angebot|was (macht|bietet|bieten) (ihr|sie)|services|what do you (offer|do\b)",
     ),
     ("book", r"termin|\bfrei\b|buch|appointment|\bbook|availab|free (slot|time)|anything free|\bslot|reservier"),
 )
@@ -55,6 +62,8 @@ _NUMBER_DAY = re.compile(r"\b(\d{1,2})\.(\d{1,2})\.")
 _CLOCK = re.compile(
     r"\b(\d{1,2})[:.](\d\d)\b(?!\.)\s*(am|pm)?|\b(\d{1,2})\s*(uhr|o'?clock|am|pm)\b|\b(?:um|at)\s+(\d{1,2})\b(?!\.)"
 )
+_QUESTION = re.compile(r"^\W*(was|welche\w*|wer|warum|wieso|wie|what|which|who|why|how)\b")
+_PROPOSAL = re.compile(r"\bwäre|geht|passt|zeit|frei|sieht es|looks?\b|about\b|times?\b|suit|work")
 _FROM = re.compile(r"\b(ab|nach|from|after)\b")
 YES: Final = re.compile(
     r"^\W*(ja|jo|gerne?|passt|ok(ay)?|super|perfekt|yes|sure|great|please do|perfect)\b", re.IGNORECASE
@@ -73,6 +82,7 @@ class Wish:
     part_of_day: str | None = None
     at: time | None = None
     from_then_on: bool = False
+    asks_otherwise: bool = False  # a question that proposes no time
 
     @property
     def says_when(self) -> bool:
@@ -109,6 +119,7 @@ def understand(text: str, briefing: Briefing) -> Wish:
         part_of_day=part,
         at=clock_in(said, part),
         from_then_on=bool(_FROM.search(said)),
+        asks_otherwise=bool(_QUESTION.search(said)) and not _PROPOSAL.search(said),
     )
 
 

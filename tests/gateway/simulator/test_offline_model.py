@@ -131,6 +131,19 @@ def test_another_day_is_looked_up_for_the_same_service() -> None:
     assert dialogue.calls[0].arguments == {"service": "Strähnen", "day": "2026-11-28"}
 
 
+def test_a_day_that_was_asked_to_be_open_is_no_day_to_come() -> None:
+    dialogue = Dialogue()
+    dialogue.write("Habt ihr am Samstag offen?")
+    assert "An welchem Tag" in dialogue.write("Ich hätte gern einen Haarschnitt")
+
+
+def test_a_question_that_proposes_a_day_is_a_wish() -> None:
+    dialogue = Dialogue()
+    dialogue.write("Haarschnitt am Freitag bitte")
+    assert "• Samstag, 28. November" in dialogue.write("Wie wäre es mit Samstag?")
+    assert dialogue.write("um 11 Uhr").startswith("Gebucht ✓ Haarschnitt am Samstag, 28. November, 11:00 Uhr")
+
+
 def test_an_appointment_is_moved() -> None:
     dialogue = Dialogue(own=[f"{FRIDAY}T09:00+01:00"])
     assert "Auf welchen Tag" in dialogue.write("Ich möchte meinen Termin verschieben")
@@ -162,6 +175,14 @@ def test_nobody_without_appointments_can_cancel_one() -> None:
         ("Welche Preise haben Sie?", "• Farbe: ab 75 Euro"),
         ("Wann haben Sie geöffnet?", "• Samstag: 09:00-14:00"),
         ("Are you open on Monday?", "Monday: closed."),
+        ("Seid ihr heute offen?", "Mittwoch: 09:00-13:00, 14:00-18:00."),
+        ("Welche Leistungen habt ihr?", "• Bartpflege, 20 Minuten, 18 Euro"),
+        ("What services do you offer?", "• Farbe, 90 minutes, ab 75 Euro"),
+        ("Wie lange dauert Farbe?", "dauert 90 Minuten"),
+        ("Welches Wetter wird morgen?", "Das weiß ich leider nicht"),
+        ("Was kostet es, morgen zu kommen?", "• Haarschnitt: 42 Euro"),
+        ("👍", "Alles klar!"),
+        ("Tschüss!", "Einen schönen Tag noch."),
         ("Wo sind Sie denn?", "Rheinstraße 12, 12159 Berlin-Friedenau"),
         ("Kann ich mit Karte zahlen?", "Apple Pay"),
         ("Where can I park?", "Wielandstraße"),
