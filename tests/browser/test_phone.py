@@ -1,60 +1,22 @@
 """The demo, played in a real browser: what a customer sees, and what the meter beside it shows."""
 
 import os
-import re
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-ROOT = Path(__file__).parents[2]
+from tests.browser.running import CHROMIUM, chromium, running_demo
+
 PATIENCE_MS = 30_000
 
 pytestmark = pytest.mark.browser
 
 
-def free_ports() -> tuple[int, int]:
-    with socket.socket() as first, socket.socket() as second:
-        first.bind(("127.0.0.1", 0))
-        second.bind(("127.0.0.1", 0))
-        return first.getsockname()[1], second.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def demo() -> Iterator[str]:
-    """The address of a demo that runs as its own process, stopped as by Ctrl-C."""
-    folder = Path(tempfile.mkdtemp(prefix="turnmeter-demo-"))
-    folder.chmod(0o755)  # the database's own user must get in
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TURNMETER_", "OPENAI_"))}
-    port, phone_port = free_ports()
-    command = [sys.executable, "-m", "gateway", "demo", f"--port={port}", f"--phone-port={phone_port}"]
-    environ = {**kept, "TURNMETER_DATA_DIR": str(folder)}
-    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        found = next((url for line in process.stdout if (url := re.search(r"http://\S+", line))), None)
-        assert found is not None, "the demo did not start"
-        yield found[0]
-        process.send_signal(signal.SIGINT)
-        process.stdout.read()
-    assert process.returncode == 0
-    shutil.rmtree(folder, ignore_errors=True)
+    with running_demo() as address:
+        yield address
 
 
 @pytest.fixture
@@ -62,10 +24,8 @@ async def browser() -> AsyncIterator[Browser]:
     if not CHROMIUM.exists():
         assert not os.environ.get("CI"), "CI needs a Chromium"
         pytest.skip("there is no Chromium here")
-    async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+    async with chromium() as launched:
         yield launched
-        await launched.close()
 
 
 async def open_phone(browser: Browser, demo: str, *, width: int = 1280, dark: bool = False) -> Page:

@@ -1,0 +1,62 @@
+"""A demo in a process of its own, and a browser to look at it."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from playwright.async_api import Browser, async_playwright
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+ROOT = Path(__file__).parents[2]
+
+
+def free_ports() -> tuple[int, int]:
+    with socket.socket() as first, socket.socket() as second:
+        first.bind(("127.0.0.1", 0))
+        second.bind(("127.0.0.1", 0))
+        return first.getsockname()[1], second.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running_demo() -> Iterator[str]:
+    """The address of a demo that runs as its own process, stopped as by Ctrl-C."""
+    folder = Path(tempfile.mkdtemp(prefix="turnmeter-demo-"))
+    folder.chmod(0o755)  # the database's own user must get in
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TURNMETER_", "OPENAI_"))}
+    port, phone_port = free_ports()
+    command = [sys.executable, "-m", "gateway", "demo", f"--port={port}", f"--phone-port={phone_port}"]
+    environ = {**kept, "TURNMETER_DATA_DIR": str(folder)}
+    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        found = next((url for line in process.stdout if (url := re.search(r"http://\S+", line))), None)
+        assert found is not None, "the demo did not start"
+        yield found[0]
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+    assert process.returncode == 0
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        await browser.close()

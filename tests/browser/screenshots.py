@@ -1,0 +1,99 @@
+"""Pictures of the customer's phone in every light and width, to be looked at: `python -m tests.browser.screenshots`."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from playwright.async_api import Browser, Page
+
+from tests.browser.running import chromium, running_demo
+
+SIZES = ((1280, 900), (390, 844))
+PATIENCE_MS = 30_000
+
+
+async def say(page: Page, text: str) -> None:
+    """Write and wait for the answer and its last report."""
+    answers = await page.locator(".bubble:not(.mine)").count()
+    await page.fill("#text", text)
+    await page.keyboard.press("Enter")
+    await page.locator(".bubble:not(.mine)").nth(answers).wait_for(timeout=PATIENCE_MS)
+    await page.locator("#journey li:last-child.done").wait_for(timeout=PATIENCE_MS)
+
+
+async def before_the_first_word(page: Page) -> None:
+    await page.locator("#journey li").first.wait_for()
+
+
+async def a_booking(page: Page) -> None:
+    await say(page, "Haben Sie morgen Nachmittag etwas frei für einen Haarschnitt?")
+    await say(page, "Der zweite passt")
+
+
+async def a_booking_in_english(page: Page) -> None:
+    await page.click("[data-language=en]")
+    await say(page, "Do you have anything free on Saturday for a men's haircut?")
+    await say(page, "The first one works")
+    await say(page, "When is my appointment?")
+    await say(page, "Please cancel my appointment")
+
+
+async def pictures_and_voice(page: Page) -> None:
+    await page.fill("#text", "Was kostet ein Haarschnitt?")
+    await page.click("#voice")
+    await page.locator(".bubble:not(.mine)").first.wait_for(timeout=PATIENCE_MS)
+    await page.click("#image")
+    await page.locator(".bubble:not(.mine)").nth(1).wait_for(timeout=PATIENCE_MS)
+    await page.locator(".react").last.click()
+    await page.locator(".choice:not([hidden]) button").nth(1).click()
+    await page.locator(".given").wait_for()
+
+
+async def a_late_message(page: Page) -> None:
+    await page.click("[data-act=late]")
+    await page.locator("#journey .bad").wait_for(timeout=PATIENCE_MS)
+
+
+async def an_empty_wallet(page: Page) -> None:
+    await page.click("[data-act=drain]")
+    await page.fill("#text", "Was kostet ein Haarschnitt?")
+    await page.keyboard.press("Enter")
+    await page.locator("#journey .bad").wait_for(timeout=PATIENCE_MS)
+
+
+SCENES: tuple[Callable[[Page], Awaitable[None]], ...] = (
+    before_the_first_word,
+    a_booking,
+    a_booking_in_english,
+    pictures_and_voice,
+    a_late_message,
+    an_empty_wallet,  # the last: nothing is answered after it
+)
+
+
+async def take(browser: Browser, address: str, folder: Path) -> None:
+    for scene in SCENES:
+        page = await browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light", locale="de-DE")
+        await page.goto(address)
+        await page.click("[data-act=customer]")
+        await page.locator(".empty").wait_for()
+        await scene(page)
+        for light in ("light", "dark"):
+            for width, height in SIZES:
+                await page.emulate_media(color_scheme=light, reduced_motion="reduce")
+                await page.set_viewport_size({"width": width, "height": height})
+                await page.wait_for_timeout(300)
+                await page.screenshot(path=folder / f"{scene.__name__}-{width}-{light}.png", full_page=True)
+        await page.close()
+
+
+async def main(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    with running_demo() as address:
+        async with chromium() as browser:
+            await take(browser, address, folder)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1] if len(sys.argv) > 1 else "screenshots")))
