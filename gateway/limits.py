@@ -15,6 +15,7 @@ class Limits:
     window_margin_s: int = 60
     # One turn.
     turns_in_flight: int = 64
+    turns_per_tenant: int = 48
     lease_s: float = 30.0
     crashes_max: int = 3
     drafts_abandoned_max: int = 2

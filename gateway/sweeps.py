@@ -1,14 +1,20 @@
 """What nobody asks for and must happen all the same: holds and grants that expire, old rows that go."""
 
-from datetime import timedelta
+import asyncio
+from datetime import datetime, timedelta
 from uuid import UUID
+
+import structlog
 
 from gateway import work_queue
 from gateway.services import Services
+from metering.connection import Connection
 from metering.operations import ExpireGrant, ExpireHold
 
 SWEPT_AT_ONCE = 500
 IDEMPOTENCY_KEYS_FOR = timedelta(hours=24)
+
+log = structlog.get_logger(__name__)
 
 
 async def sweep(services: Services) -> None:
@@ -20,16 +26,20 @@ async def sweep(services: Services) -> None:
         conversation_s, message_s = await work_queue.oldest_due(connection, now=now)
     services.metrics.queue_age_s.labels("conversations").set(conversation_s)
     services.metrics.queue_age_s.labels("outbox").set(message_s)
-    for overdue in holds:
-        if overdue.hold_key is not None:
-            await services.ledger.submit(overdue.tenant_id, ExpireHold(hold_key=overdue.hold_key))
-    for overdue in grants:
-        if overdue.grant_id is not None:
-            await services.ledger.submit(overdue.tenant_id, ExpireGrant(grant_id=overdue.grant_id))
+    ending: list[tuple[UUID, ExpireHold | ExpireGrant]] = [
+        *((overdue.tenant_id, ExpireHold(hold_key=overdue.hold_key)) for overdue in holds if overdue.hold_key),
+        *((overdue.tenant_id, ExpireGrant(grant_id=overdue.grant_id)) for overdue in grants if overdue.grant_id),
+    ]
+    ended = await asyncio.gather(
+        *(services.ledger.submit(tenant_id, operation) for tenant_id, operation in ending), return_exceptions=True
+    )
+    for (tenant_id, operation), outcome in zip(ending, ended, strict=True):
+        if isinstance(outcome, BaseException):  # one tenant's trouble is nobody else's
+            log.error("sweep_failed", tenant_id=str(tenant_id), operation=type(operation).__name__, exc_info=outcome)
 
 
 async def housekeep(services: Services) -> None:
-    """Delete webhook bodies that no provider will repeat any more, and idempotency keys past their day."""
+    """Delete webhook bodies that no provider will repeat any more, and keys past their day; end forgotten turns."""
     async with services.db.queue() as connection:
         tenants = await work_queue.all_tenants(connection)
     for tenant_id in tenants:
@@ -49,3 +59,17 @@ async def _housekeep(services: Services, tenant_id: UUID) -> None:
             tenant_id,
             now - IDEMPOTENCY_KEYS_FOR,
         )
+        await _end_forgotten_turns(connection, tenant_id, now)
+
+
+async def _end_forgotten_turns(connection: Connection, tenant_id: UUID, now: datetime) -> None:
+    """End turns that nobody will take up again: their workers died, and then a person took over or the contact left."""
+    await connection.execute(
+        """UPDATE turn SET state = CASE c.mode WHEN 'human' THEN 'handed_over' ELSE 'no_reply' END, ended_at = $2
+           FROM conversation c
+           WHERE turn.tenant_id = $1 AND turn.state = 'running'
+             AND c.tenant_id = $1 AND c.conversation_id = turn.conversation_id
+             AND c.due_at IS NULL AND (c.lease_until IS NULL OR c.lease_until <= $2)""",
+        tenant_id,
+        now,
+    )

@@ -38,10 +38,8 @@ async def run_turn(services: Services, lease: Lease) -> tuple[UUID, ...]:
     if turn is None:
         return ()
     structlog.contextvars.bind_contextvars(trace_id=turn.row.trace_id, turn_id=str(turn.turn_id))
-    if not await _may_answer(services, turn):
-        return ()
     try:
-        return await _answer(services, turn)
+        return await _answer(services, turn) if await _may_answer(services, turn) else ()
     except asyncio.CancelledError:  # the process ends: somebody else goes on at once
         await asyncio.shield(_let_go(services, turn, abandoned=False))
         raise

@@ -1,6 +1,6 @@
 """The statements over all tenants' queues: who may work on what, for how long. Run under the queue's role."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -20,31 +20,54 @@ class Overdue:
 
 
 async def claim_conversations(
-    connection: Connection, *, now: datetime, lease_until: datetime, limit: int
+    connection: Connection,
+    *,
+    now: datetime,
+    lease_until: datetime,
+    limit: int,
+    per_tenant: int | None = None,
+    in_flight: Mapping[UUID, int] | None = None,
 ) -> list[Lease]:
-    """Lease conversations that are due, the longest due first."""
+    """Lease conversations that are due, the longest due first.
+
+    A tenant gets no more than makes `per_tenant` with those it has `in_flight`, so that it leaves room for others.
+    """
+    busy = in_flight or {}
     rows = await connection.fetch(
-        """WITH due AS (
-             SELECT tenant_id, conversation_id FROM conversation
+        """WITH busy AS (SELECT * FROM unnest($4::uuid[], $5::bigint[]) AS busy (tenant_id, turns)),
+           due AS (
+             SELECT tenant_id, conversation_id, due_at FROM conversation c
              WHERE due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)
-             ORDER BY due_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)
+               AND NOT EXISTS (SELECT FROM busy WHERE busy.tenant_id = c.tenant_id AND busy.turns >= $6)
+             ORDER BY due_at LIMIT $3 FOR NO KEY UPDATE OF c SKIP LOCKED),
+           placed AS (
+             SELECT tenant_id, conversation_id, row_number() OVER (PARTITION BY tenant_id ORDER BY due_at)
+                      + coalesce((SELECT turns FROM busy WHERE busy.tenant_id = due.tenant_id), 0) AS place
+             FROM due)
            UPDATE conversation c SET lease_until = $2, lease_epoch = c.lease_epoch + 1
-           FROM due WHERE c.tenant_id = due.tenant_id AND c.conversation_id = due.conversation_id
+           FROM placed
+           WHERE c.tenant_id = placed.tenant_id AND c.conversation_id = placed.conversation_id AND placed.place <= $6
            RETURNING c.tenant_id, c.conversation_id, c.lease_epoch AS epoch""",
         now,
         lease_until,
         limit,
+        list(busy),
+        list(busy.values()),
+        limit if per_tenant is None else per_tenant,
     )
     return [Lease(**row) for row in rows]
 
 
 async def renew_turns(connection: Connection, leases: Sequence[Lease], *, lease_until: datetime) -> None:
-    """Keep conversations while their turns go on."""
+    """Keep conversations while their turns go on; one that somebody has locked is in good hands until the next time."""
     await connection.execute(
         """UPDATE conversation c SET lease_until = $4
-           FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS mine (tenant_id, conversation_id, epoch)
-           WHERE c.tenant_id = mine.tenant_id AND c.conversation_id = mine.conversation_id
-             AND c.lease_epoch = mine.epoch AND c.lease_until IS NOT NULL""",
+           FROM (SELECT own.tenant_id, own.conversation_id FROM conversation own
+                 JOIN unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS mine (tenant_id, conversation_id, epoch)
+                   ON own.tenant_id = mine.tenant_id AND own.conversation_id = mine.conversation_id
+                     AND own.lease_epoch = mine.epoch
+                 WHERE own.lease_until IS NOT NULL FOR NO KEY UPDATE OF own SKIP LOCKED) AS free
+           WHERE c.tenant_id = free.tenant_id AND c.conversation_id = free.conversation_id""",
         [lease.tenant_id for lease in leases],
         [lease.conversation_id for lease in leases],
         [lease.epoch for lease in leases],

@@ -4,9 +4,11 @@ Any number of workers, in any number of processes, share the queues; a lease's e
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TypeAlias, TypeVar
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -23,7 +25,7 @@ from gateway.turns import run_turn
 RECONNECT_S = 1.0
 
 Task: TypeAlias = "asyncio.Task[None]"
-Work = TypeVar("Work")
+Work = TypeVar("Work", Lease, SendLease)
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +37,7 @@ class Worker:
         self._services = services
         self._turns: dict[asyncio.Task[None], Lease] = {}
         self._sends: dict[asyncio.Task[None], SendLease] = {}
-        self._free = asyncio.Event()
+        self._turns_of: Counter[UUID] = Counter()  # by tenant
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take up work until `stop` is set; what is in flight then is left to `drain`."""
@@ -72,24 +74,34 @@ class Worker:
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
                 log.warning("worker_step_failed", step=step.__name__, error=type(error).__name__)
                 await asyncio.sleep(RECONNECT_S)
+            except Exception:  # the task's outermost edge: a step that fails must not leave the others to themselves
+                log.exception("worker_step_failed", step=step.__name__)
+                await asyncio.sleep(RECONNECT_S)
 
     async def _take_up(self) -> None:
         services, limits = self._services, self._services.limits
-        turns, sends = limits.turns_in_flight - len(self._turns), limits.sends_in_flight - len(self._sends)
-        if turns <= 0 or sends <= 0:
-            self._free.clear()
-            await self._free.wait()
-            return
         now = services.now()
         until = services.lease_until(now)
+        turns, sends = limits.turns_in_flight - len(self._turns), limits.sends_in_flight - len(self._sends)
+        if turns <= 0 and sends <= 0:
+            await services.arrivals.wait_until(now + timedelta(seconds=limits.poll_s))
+            return
         async with services.db.queue() as connection:
-            due = await work_queue.claim_conversations(connection, now=now, lease_until=until, limit=turns)
+            due = await work_queue.claim_conversations(
+                connection,
+                now=now,
+                lease_until=until,
+                limit=turns,
+                per_tenant=limits.turns_per_tenant,
+                in_flight=self._turns_of,
+            )
             letters = await outbox_store.claim_due(connection, now=now, lease_until=until, limit=sends)
         for lease in due:
             self._follow(self._turns, lease, asyncio.create_task(self._turn(lease)))
+        self._turns_of.update(lease.tenant_id for lease in due)
         for letter in letters:
             self._follow(self._sends, letter, asyncio.create_task(self._send(letter)))
-        if len(due) < turns and len(letters) < sends:
+        if not any(self._turns_of[lease.tenant_id] >= limits.turns_per_tenant for lease in due):
             await services.arrivals.wait_until(now + timedelta(seconds=limits.poll_s))
 
     def _follow(self, running: "dict[Task, Work]", work: "Work", task: "Task") -> None:
@@ -97,9 +109,23 @@ class Worker:
 
         def ended(task: "Task") -> None:
             del running[task]
-            self._free.set()
+            self._make_room(work)
 
         task.add_done_callback(ended)
+
+    def _make_room(self, work: "Lease | SendLease") -> None:
+        """Wake the loop if it has left something due for want of room."""
+        limits = self._services.limits
+        if isinstance(work, Lease):
+            full = (
+                limits.turns_per_tenant <= self._turns_of[work.tenant_id]
+                or limits.turns_in_flight == len(self._turns) + 1
+            )
+            self._turns_of -= Counter([work.tenant_id])
+        else:
+            full = limits.sends_in_flight == len(self._sends) + 1
+        if full:
+            self._services.arrivals.announce(work.tenant_id, work.conversation_id, self._services.now())
 
     async def _turn(self, lease: Lease) -> None:
         structlog.contextvars.bind_contextvars(
