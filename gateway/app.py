@@ -127,6 +127,7 @@ def build_app(services: Services, *, stopping: asyncio.Event, public: bool = Tru
             app_secret=settings.whatsapp_app_secret,
             verify_token=settings.whatsapp_verify_token,
             body_max=services.limits.webhook_bytes,
+            count=lambda provider, outcome: services.metrics.webhooks.labels(provider, outcome).inc(),
         )
         routes += api_routes(services)
     return application(

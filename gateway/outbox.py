@@ -83,7 +83,7 @@ async def send(services: Services, lease: SendLease) -> bool:
         letter, decided, _ = await _decide(services, lease, paced=True)
     if letter is None:
         return False
-    structlog.contextvars.bind_contextvars(trace_id=letter.trace_id, message_id=str(lease.message_id))
+    _bind_log(lease, letter)
     match decided:
         case "send":
             return await _hand_to_provider(services, lease, letter)
@@ -96,6 +96,12 @@ async def send(services: Services, lease: SendLease) -> bool:
         case _:
             assert_never(decided)
     return False
+
+
+def _bind_log(lease: SendLease, letter: Letter) -> None:
+    """Name the turn and the message on every line that this task logs from here on."""
+    of_turn = {} if letter.turn_id is None else {"turn_id": str(letter.turn_id)}
+    structlog.contextvars.bind_contextvars(trace_id=letter.trace_id, message_id=str(lease.message_id), **of_turn)
 
 
 async def _decide(services: Services, lease: SendLease, *, paced: bool) -> tuple[Letter | None, Verdict, float]:

@@ -7,9 +7,10 @@ answered together; at most so often per turn, and not after a tool has changed s
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from typing import Any
 
+from agents.errors import NoAnswerError
 from agents.prompt import Prompt
 from agents.responder import Answer, ModelPolicy, answer
 from agents.tools.base import ToolContext
@@ -65,7 +66,18 @@ async def answer_watched(
         sleep=asyncio.sleep,
     )
     async with _beside(_keep_typing(services, turn, channel, line)), _beside(_keep_hold(services, turn)):
-        return await _until_superseded(services, turn, writes, working)
+        try:
+            answered = await _until_superseded(services, turn, writes, working)
+        except NoAnswerError as error:
+            _count(services, error.attempts)
+            raise
+    _count(services, answered.attempts)
+    return answered
+
+
+def _count(services: Services, attempts: Sequence[Mapping[str, object]]) -> None:
+    for attempt in attempts:
+        services.metrics.model_requests.labels(str(attempt.get("outcome"))).inc()
 
 
 def may_abandon(services: Services, turn: RunningTurn, writes_begun: bool) -> bool:

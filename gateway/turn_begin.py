@@ -1,6 +1,7 @@
 """How a turn begins: the conversation is read, the turn recorded or taken up again, its prompt built."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -38,6 +39,7 @@ class RunningTurn:
     configuration: AgentConfiguration
     messages: Sequence[TurnMessage]
     changed: asyncio.Event  # set when something has changed in the conversation since it was read
+    began_at: float  # monotonic, in seconds
 
     @property
     def turn_id(self) -> UUID:
@@ -67,7 +69,7 @@ def day_of(services: Services, scene: Scene) -> date:
 
 async def begin(services: Services, lease: Lease) -> RunningTurn | None:
     """Begin or take up the conversation's turn; None if nobody is to be answered. Raises StaleLeaseError."""
-    changed = services.arrivals.watch(lease.conversation_id)
+    began_at, changed = time.monotonic(), services.arrivals.watch(lease.conversation_id)
     async with services.db.transaction(lease.tenant_id, durable=False) as connection:
         scene = await load_scene(connection, lease)
         configuration = await _configuration(services, connection, lease, scene)
@@ -85,6 +87,7 @@ async def begin(services: Services, lease: Lease) -> RunningTurn | None:
                 configuration=configuration.on_channel(scene.channel),
                 messages=messages,
                 changed=changed,
+                began_at=began_at,
             )
     if scene.unfinished is not None:  # what an earlier attempt had reserved
         earlier = hold_key(scene.unfinished.turn_id, scene.unfinished.attempt)

@@ -5,6 +5,7 @@ process dies at, the next worker finds what was begun and finishes it once.
 """
 
 import asyncio
+import time
 from uuid import UUID
 
 import structlog
@@ -114,7 +115,8 @@ async def _hold(services: Services, turn: RunningTurn, quote: Quote) -> Held | N
             channel_credits=budgets.channel,
         ),
     )
-    outcome = await services.ledger.hold(turn.tenant_id, hold, wait_s=services.limits.hold_wait_s)
+    with services.metrics.holds_waiting.track_inprogress():
+        outcome = await services.ledger.hold(turn.tenant_id, hold, wait_s=services.limits.hold_wait_s)
     match outcome:
         case Held():
             return outcome
@@ -169,9 +171,7 @@ async def _capture(services: Services, turn: RunningTurn, answer: Answer, draft:
         return ()
     match outcome:
         case Applied():
-            services.metrics.turns.labels("charged").inc()
-            services.metrics.charged_millicredits.inc(-outcome.amount_millicredits)
-            services.metrics.absorbed_millicredits.inc(outcome.absorbed_millicredits)
+            _count_charged(services, turn, answer, outcome)
             return tuple(part.message_id for part in draft.parts)
         case Refused():  # the hold ran out meanwhile: begin again with a new one, or wait for credits
             log.warning("capture_refused", reason=outcome.reason)
@@ -179,6 +179,14 @@ async def _capture(services: Services, turn: RunningTurn, answer: Answer, draft:
         case _:
             raise AssertionError(f"a capture does not end as {type(outcome).__name__}")
     return ()
+
+
+def _count_charged(services: Services, turn: RunningTurn, answer: Answer, charged: Applied) -> None:
+    model_s = sum(int(str(attempt["took_ms"])) for attempt in answer.attempts) / 1000
+    services.metrics.turns.labels("charged").inc()
+    services.metrics.turn_overhead_s.observe(max(0.0, time.monotonic() - turn.began_at - model_s))
+    services.metrics.charged_millicredits.inc(-charged.amount_millicredits)
+    services.metrics.absorbed_millicredits.inc(charged.absorbed_millicredits)
 
 
 async def _let_go(services: Services, turn: RunningTurn, *, abandoned: bool, after_s: float | None = None) -> None:

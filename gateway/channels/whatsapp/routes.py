@@ -1,7 +1,7 @@
 """Meta's webhook: verified on the raw bytes, read, stored, answered. Everything else happens later."""
 
 import hmac
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import asyncpg
 import structlog
@@ -13,8 +13,10 @@ from gateway.channels.whatsapp.payloads import parse
 
 PATH = "/webhooks/whatsapp"
 PROVIDER = "meta"
+OUTCOMES: Mapping[int, str] = {200: "accepted", 401: "unsigned", 413: "too_large", 503: "not_stored"}
 
 Accept = Callable[[str, Sequence[LineEvent], Sequence[Malformed], bytes], Awaitable[None]]
+Count = Callable[[str, str], None]  # the provider, and what became of its webhook
 
 # The database is away, starting, full or stuck: the same webhook can be accepted later, and Meta repeats it.
 UNREACHABLE = (
@@ -32,7 +34,18 @@ UNREACHABLE = (
 log = structlog.get_logger(__name__)
 
 
-def routes(*, accept: Accept, app_secret: str | None, verify_token: str | None, body_max: int) -> list[web.RouteDef]:
+def _uncounted(provider: str, outcome: str) -> None:
+    del provider, outcome
+
+
+def routes(
+    *,
+    accept: Accept,
+    app_secret: str | None,
+    verify_token: str | None,
+    body_max: int,
+    count: Count = _uncounted,
+) -> list[web.RouteDef]:
     """Return the two routes. Without a secret or a token, nothing is ever accepted on theirs."""
     if not app_secret:
         log.error("whatsapp_webhooks_refused", missing="WHATSAPP_APP_SECRET")
@@ -43,7 +56,9 @@ def routes(*, accept: Accept, app_secret: str | None, verify_token: str | None, 
         return _verify(request, verify_token or "")
 
     async def receive(request: web.Request) -> web.Response:
-        return await _receive(request, accept=accept, app_secret=app_secret or "", body_max=body_max)
+        response = await _receive(request, accept=accept, app_secret=app_secret or "", body_max=body_max)
+        count(PROVIDER, OUTCOMES[response.status])
+        return response
 
     return [web.get(PATH, verify, allow_head=False), web.post(PATH, receive)]
 
