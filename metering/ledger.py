@@ -9,7 +9,6 @@ from uuid import UUID
 
 from metering import store, store_writes
 from metering.balance import decide
-from metering.books import Books
 from metering.connection import Connection
 from metering.operations import Operation, Outcome
 
@@ -23,8 +22,7 @@ async def apply(
     connection: Connection, tenant_id: UUID, operations: Sequence[Operation], *, now: datetime
 ) -> list[Outcome]:
     """Decide operations in order and write what they change; one outcome for each."""
-    books = Books(tenant_id=tenant_id, now=now, wallet=await store.lock_wallet(connection, tenant_id))
-    await store.load(connection, books, operations)
+    books = await store.load(connection, tenant_id, operations, now=now)
     outcomes = [decide(books, operation) for operation in operations]
     await store_writes.write(connection, books)
     return outcomes

@@ -1,6 +1,8 @@
 """The statements of the ledger: one read of what a batch needs, one write of what it changed. Never commits."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -23,37 +25,92 @@ from metering.operations import (
 
 _ENTRY_COLUMNS = """e.sequence, e.kind, e.key, e.amount_millicredits, e.balance_before_millicredits,
   e.balance_after_millicredits, e.receipt_id, e.refunds_sequence, e.reason, e.created_at"""
+_GRANT_COLUMNS = """g.grant_id, g.kind, g.reference, g.reason, g.amount_millicredits AS amount,
+  g.remaining_millicredits AS remaining, g.granted_at, g.expires_at, g.expired_at"""
+
+# The wallet is locked and everything else read in one statement. If the lock had to be waited for, what was read
+# beside it is from before: then the version that was read is not the version that was locked, and all is read again.
+_LOAD = f"""
+SELECT w.balance_millicredits, w.held_millicredits, w.sequence, w.chain_hash, w.state,
+  w.xmin::text = (SELECT seen.xmin::text FROM wallet seen WHERE seen.tenant_id = $1) AS fresh,
+  ARRAY(SELECT ROW(key, amount_millicredits, state, captured_millicredits, rate_card, budget_day, budget_scopes,
+                   opened_at, expires_at, ended_at)
+        FROM hold WHERE tenant_id = $1 AND key = ANY ($2::text[])) AS holds,
+  ARRAY(SELECT ROW(k.payload_hash, {_ENTRY_COLUMNS})
+        FROM charge_key k JOIN ledger_entry e ON e.tenant_id = k.tenant_id AND e.sequence = k.sequence
+        WHERE k.tenant_id = $1 AND k.key = ANY ($3::text[])) AS keys,
+  ARRAY(SELECT ROW(b.day, b.scope, b.held_millicredits, b.charged_millicredits)
+        FROM unnest($4::date[], $5::text[]) AS wanted (day, scope)
+        JOIN budget_day b ON b.tenant_id = $1 AND b.day = wanted.day AND b.scope = wanted.scope) AS budgets,
+  ARRAY(SELECT ROW({_GRANT_COLUMNS.replace(" AS amount", "").replace(" AS remaining", "")})
+        FROM credit_grant g
+        WHERE g.tenant_id = $1 AND ($6 AND g.remaining_millicredits > 0 OR g.grant_id = ANY ($7::uuid[]))) AS grants
+FROM wallet w WHERE w.tenant_id = $1 FOR NO KEY UPDATE OF w
+"""  # noqa: S608 - constants inside a constant
+_HOLD_FIELDS = tuple(field.name for field in fields(HoldRow))
+_GRANT_FIELDS = tuple(field.name for field in fields(GrantRow))
+_ENTRY_FIELDS = tuple(field.name for field in fields(Entry))
 
 
-async def lock_wallet(connection: Connection, tenant_id: UUID) -> WalletRow:
+async def lock_wallet(connection: Connection, tenant_id: UUID) -> None:
     """Lock the tenant's wallet, making an empty one if there is none."""
-    while True:
-        row = await connection.fetchrow(
-            """SELECT balance_millicredits, held_millicredits, sequence, chain_hash, state FROM wallet
-               WHERE tenant_id = $1 FOR NO KEY UPDATE""",
-            tenant_id,
-        )
-        if row is not None:
-            return WalletRow(
-                balance=row["balance_millicredits"],
-                held=row["held_millicredits"],
-                sequence=row["sequence"],
-                chain_hash=row["chain_hash"],
-                paused=row["state"] == "paused",
-            )
-        await connection.execute("INSERT INTO wallet (tenant_id) VALUES ($1) ON CONFLICT DO NOTHING", tenant_id)
+    statement = "SELECT true FROM wallet WHERE tenant_id = $1 FOR NO KEY UPDATE"
+    while not await connection.fetchval(statement, tenant_id):
+        await _make_wallet(connection, tenant_id)
 
 
-async def load(connection: Connection, books: Books, operations: Sequence[Operation]) -> None:
-    """Read the holds, keys, grants, budgets and charges that the operations look at."""
-    await _load_holds(connection, books, _hold_keys(operations))
-    await _load_keys(connection, books, _money_keys(operations))
-    await _load_budgets(connection, books, operations)
-    if any(isinstance(operation, Capture | Charge | Refund | ExpireGrant) for operation in operations):
-        await _load_grants(connection, books, operations)
+async def load(connection: Connection, tenant_id: UUID, operations: Sequence[Operation], *, now: datetime) -> Books:
+    """Lock the wallet and read the holds, keys, grants, budgets and charges that the operations look at."""
+    row = await _load_row(connection, tenant_id, operations)
+    books = Books(
+        tenant_id=tenant_id,
+        now=now,
+        wallet=WalletRow(
+            balance=row["balance_millicredits"],
+            held=row["held_millicredits"],
+            sequence=row["sequence"],
+            chain_hash=row["chain_hash"],
+            paused=row["state"] == "paused",
+        ),
+    )
+    for values in row["holds"]:
+        hold = HoldRow(**dict(zip(_HOLD_FIELDS, values, strict=True)))
+        books.holds[hold.key] = hold
+    for payload_hash, *values in row["keys"]:
+        entry = Entry(**dict(zip(_ENTRY_FIELDS, values, strict=True)))
+        books.keys[entry.key] = KnownKey(payload_hash, entry)
+    for day, scope, held, charged in row["budgets"]:
+        books.budgets[day, scope] = BudgetRow(held, charged)
+    for values in row["grants"]:
+        grant = GrantRow(**dict(zip(_GRANT_FIELDS, values, strict=True)))
+        books.grants[grant.grant_id] = grant
     charges = [operation.charge_key for operation in operations if isinstance(operation, Refund)]
     if charges:
         await _load_charges(connection, books, charges)
+    return books
+
+
+async def _load_row(connection: Connection, tenant_id: UUID, operations: Sequence[Operation]) -> "asyncpg.Record":
+    budgets = list({(o.day, b.scope) for o in operations if isinstance(o, Hold) for b in o.budgets})
+    while True:
+        row = await connection.fetchrow(
+            _LOAD,
+            tenant_id,
+            _hold_keys(operations),
+            _money_keys(operations),
+            [day for day, _ in budgets],
+            [scope for _, scope in budgets],
+            any(isinstance(operation, Capture | Charge | Refund | ExpireGrant) for operation in operations),
+            [operation.grant_id for operation in operations if isinstance(operation, ExpireGrant)],
+        )
+        if row is None:
+            await _make_wallet(connection, tenant_id)
+        elif row["fresh"]:
+            return row
+
+
+async def _make_wallet(connection: Connection, tenant_id: UUID) -> None:
+    await connection.execute("INSERT INTO wallet (tenant_id) VALUES ($1) ON CONFLICT DO NOTHING", tenant_id)
 
 
 def _hold_keys(operations: Sequence[Operation]) -> list[str]:
@@ -67,64 +124,6 @@ def _hold_keys(operations: Sequence[Operation]) -> list[str]:
 def _money_keys(operations: Sequence[Operation]) -> list[str]:
     keys = [operation.key for operation in operations if isinstance(operation, Capture | Charge | Refund)]
     return [*keys, *(grant_key(o.reference) for o in operations if isinstance(o, Grant))]
-
-
-async def _load_holds(connection: Connection, books: Books, keys: Sequence[str]) -> None:
-    if not keys:
-        return
-    rows = await connection.fetch(
-        """SELECT key, amount_millicredits AS amount, state, captured_millicredits AS captured, rate_card, budget_day,
-                  budget_scopes, opened_at, expires_at, ended_at
-           FROM hold WHERE tenant_id = $1 AND key = ANY ($2)""",
-        books.tenant_id,
-        keys,
-    )
-    books.holds = {row["key"]: HoldRow(**row) for row in rows}
-
-
-async def _load_keys(connection: Connection, books: Books, keys: Sequence[str]) -> None:
-    if not keys:
-        return
-    rows = await connection.fetch(
-        f"""SELECT k.payload_hash, {_ENTRY_COLUMNS}
-            FROM charge_key k JOIN ledger_entry e ON e.tenant_id = k.tenant_id AND e.sequence = k.sequence
-            WHERE k.tenant_id = $1 AND k.key = ANY ($2)""",  # noqa: S608 - constants
-        books.tenant_id,
-        keys,
-    )
-    books.keys = {row["key"]: KnownKey(row["payload_hash"], _entry(row)) for row in rows}
-
-
-async def _load_budgets(connection: Connection, books: Books, operations: Sequence[Operation]) -> None:
-    wanted = {(o.day, b.scope) for o in operations if isinstance(o, Hold) for b in o.budgets}
-    if not wanted:
-        return
-    rows = await connection.fetch(
-        """SELECT b.day, b.scope, b.held_millicredits, b.charged_millicredits
-           FROM budget_day b JOIN unnest($2::date[], $3::text[]) AS wanted (day, scope)
-             ON b.day = wanted.day AND b.scope = wanted.scope
-           WHERE b.tenant_id = $1""",
-        books.tenant_id,
-        [day for day, _ in wanted],
-        [scope for _, scope in wanted],
-    )
-    for row in rows:
-        books.budgets[row["day"], row["scope"]] = BudgetRow(row["held_millicredits"], row["charged_millicredits"])
-
-
-_GRANT_COLUMNS = """g.grant_id, g.kind, g.reference, g.reason, g.amount_millicredits AS amount,
-  g.remaining_millicredits AS remaining, g.granted_at, g.expires_at, g.expired_at"""
-
-
-async def _load_grants(connection: Connection, books: Books, operations: Sequence[Operation]) -> None:
-    expiring = [operation.grant_id for operation in operations if isinstance(operation, ExpireGrant)]
-    rows = await connection.fetch(
-        f"""SELECT {_GRANT_COLUMNS} FROM credit_grant g
-            WHERE g.tenant_id = $1 AND (g.remaining_millicredits > 0 OR g.grant_id = ANY ($2))""",  # noqa: S608
-        books.tenant_id,
-        expiring,
-    )
-    _note_grants(books, rows)
 
 
 def _note_grants(books: Books, rows: "Iterable[asyncpg.Record]") -> None:

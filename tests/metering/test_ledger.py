@@ -1,5 +1,6 @@
 """What a wallet does on real PostgreSQL: every operation, repeated, refused, refunded."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
@@ -29,6 +30,7 @@ from metering.operations import (
 )
 from metering.rates import Item, Line
 from tests.conftest import Clock
+from tests.gateway.waiting import until_somebody_waits
 
 DAY = date(2026, 11, 24)
 NewId = Callable[[], UUID]
@@ -319,3 +321,20 @@ async def test_usage_is_what_was_charged_less_what_came_back(wallet: Wallet) -> 
     assert row is not None
     assert (row["day"], row["channel"], row["item"]) == (DAY, "whatsapp", "chat_output")
     assert (row["quantity"], row["amount_millicredits"]) == (130, 130)
+
+
+async def test_who_waited_for_the_wallet_reads_what_the_other_has_left(wallet: Wallet) -> None:
+    await wallet.do(wallet.grant(1_000), wallet.hold("turn:1:1", 300))
+
+    async def capture_again() -> Outcome:
+        return await wallet.one(wallet.capture("turn:2", "turn:1:1", 100))
+
+    async with wallet.db.transaction(wallet.tenant_id) as connection:
+        await apply(connection, wallet.tenant_id, [wallet.capture("turn:1", "turn:1:1", 120)], now=wallet.clock.now())
+        waiting = asyncio.create_task(capture_again())
+        await until_somebody_waits(wallet.db)
+    refused = await waiting
+    assert isinstance(refused, Refused)
+    assert refused.reason == "hold_ended"
+    assert await wallet.figures() == (880, 0, "active")
+    assert await wallet.remaining() == {"first": 880}
