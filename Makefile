@@ -86,5 +86,5 @@ $(PEER)/.ready: tests/bench/litellm_peer/requirements.txt | setup
 	@touch $@
 
 .PHONY: screenshots
-screenshots: setup ## Drive the pages in a browser and keep pictures in screenshots/
-	TURNMETER_SCREENSHOTS=screenshots $(VENV)/bin/pytest tests/browser $(ARGS)
+screenshots: setup ## Keep pictures of the pages, in both lights and widths, in screenshots/
+	$(PYTHON) -m tests.browser.screenshots $(ARGS)

@@ -108,7 +108,7 @@ dots.setAttribute("aria-hidden", "true");
 function showChat() {
   const words = WORDS[language], { bubbles, typing } = state.chat, chat = byId("chat");
   byId("presence").textContent = typing ? words.typing : words.online;
-  day.textContent = words.today;
+  if (bubbles.length) day.textContent = new Date(bubbles[0].at * 1000).toDateString() === new Date().toDateString() ? words.today : words.yesterday;
   empty.textContent = words.empty;
   const items = bubbles.length ? [day, ...bubbles.map(kept)] : [empty];
   if (typing) items.push(dots);

@@ -1,12 +1,12 @@
 // Every word of the page, by language.
 export const WORDS = {
   de: {
-    claim: "Sie sind der Kunde. Rechts läuft der Zähler.", meter: "Was die letzte Antwort gekostet hat", wallet: "Guthaben",
+    claim: "Sie sind der Kunde. Rechts läuft der Zähler.", meter: "Was die letzte Antwort gekostet hat", wallet: "Guthaben in Credits",
     window: "24-Stunden-Fenster", receipt: "Beleg", no_receipt: "Noch kein Beleg. Schreiben Sie dem Salon.", try: "Ausprobieren",
     grant: "1.000 Credits gutschreiben", drain: "Guthaben fast leeren", repeat: "Webhook 20-mal wiederholen",
     late: "Nachricht 25 Stunden zu spät", journey: "Weg der letzten Nachricht", recent: "Letzte Antworten in diesem Chat", react: "Reagieren", you_are: "Sie schreiben als", send: "Senden",
     send_image: "Bild senden", picture: "Gesendetes Bild", send_voice: "Text als Sprachnachricht senden", emoji: "Emoji", new_customer: "Als jemand anderes schreiben",
-    offline: "Offline-Modell, regelbasiert", online: "online", typing: "schreibt …", today: "Heute", message: "Nachricht",
+    offline: "Offline-Modell, regelbasiert", online: "online", typing: "schreibt …", today: "Heute", yesterday: "Gestern", message: "Nachricht",
     empty: "Schreiben Sie, als wären Sie Kundin oder Kunde. Unten stehen Vorschläge.",
     held: "{held} davon zurückgelegt", paused: "Pausiert: Guthaben reicht nicht", active: "Aktiv",
     open_until: "Antworten erlaubt bis {time}", closed: "geschlossen", closed_note: "Es wird nichts gesendet und nichts berechnet", none: "–", none_note: "Beginnt mit der ersten Nachricht",
@@ -21,12 +21,12 @@ export const WORDS = {
     quick: ["Was kostet ein Haarschnitt?", "Haben Sie morgen Nachmittag etwas frei für einen Haarschnitt?", "Der erste passt", "Wann haben Sie geöffnet?", "Meinen Termin bitte absagen", "Mensch bitte"],
   },
   en: {
-    claim: "You are the customer. The meter runs beside it.", meter: "What the last answer cost", wallet: "Balance",
+    claim: "You are the customer. The meter runs beside it.", meter: "What the last answer cost", wallet: "Balance in credits",
     window: "24-hour window", receipt: "Receipt", no_receipt: "No receipt yet. Write to the salon.", try: "Try it",
     grant: "Grant 1,000 credits", drain: "Nearly empty the wallet", repeat: "Repeat the webhook 20 times",
     late: "Message 25 hours late", journey: "The last message's way", recent: "Latest answers in this chat", react: "React", you_are: "You are writing as", send: "Send",
     send_image: "Send a picture", picture: "Picture sent", send_voice: "Send the text as a voice note", emoji: "Emoji", new_customer: "Write as somebody else",
-    offline: "Offline model, rule-based", online: "online", typing: "typing …", today: "Today", message: "Message",
+    offline: "Offline model, rule-based", online: "online", typing: "typing …", today: "Today", yesterday: "Yesterday", message: "Message",
     empty: "Write as if you were a customer. There are suggestions below.",
     held: "{held} of it held", paused: "Paused: not enough credits", active: "Active",
     open_until: "Answers allowed until {time}", closed: "closed", closed_note: "Nothing is sent and nothing charged", none: "–", none_note: "Begins with the first message",
