@@ -18,6 +18,10 @@ class RepeatKey:
     request_hash: bytes
 
 
+class DoneMeanwhileError(Exception):
+    """The same was done since `find_done` found nothing: roll back, and look again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """What was done under a key: for which request, and what came of it."""
@@ -50,16 +54,23 @@ async def remember(
     response: Mapping[str, object],
     now: datetime,
 ) -> None:
-    """Note what was done, in the transaction that did it; an old use of the key is forgotten."""
-    await connection.execute(
-        """INSERT INTO idempotency_key (tenant_id, key, request_hash, status, response, created_at)
+    """Note what was done, in the transaction that did it; an old use of the key is forgotten.
+
+    Raises DoneMeanwhileError if the key is in use: two requests of one batch are both looked up before either is done.
+    """
+    noted = await connection.fetchval(
+        """INSERT INTO idempotency_key AS old (tenant_id, key, request_hash, status, response, created_at)
            VALUES ($1, $2, $3, $4, $5, $6)
            ON CONFLICT (tenant_id, key) DO UPDATE
-             SET request_hash = $3, status = $4, response = $5, created_at = $6""",
+             SET request_hash = $3, status = $4, response = $5, created_at = $6 WHERE old.created_at <= $7
+           RETURNING true""",
         tenant_id,
         repeat.key,
         repeat.request_hash,
         status,
         dict(response),
         now,
+        now - HONOURED_FOR,
     )
+    if noted is None:
+        raise DoneMeanwhileError
