@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from gateway.simulator.briefing import Briefing, Language, Offered, read_briefing
 from gateway.simulator.offline_facts import answer_from_facts
-from gateway.simulator.offline_words import DONE, WORDS, bullets, is_move, moments_in, offers_in, say_moment
+from gateway.simulator.offline_words import DONE, WORDS, asks_which, bullets, is_move, moved_from, offers_in, say_moment
 from gateway.simulator.openai_chat import Call, Request, Said
 from gateway.simulator.request_reading import messages_of, read_result, results_in, shows_picture, text_of
 from gateway.simulator.understanding import NO, YES, Wish, language_of, ordinal_in, service_in, understand
@@ -98,8 +98,8 @@ def _pick(turn: Turn, said: Wish) -> Said | None:
         return turn.say("which_time") if YES.search(turn.text) and not said.says_when else None
     start = chosen.isoformat(timespec="minutes")
     if is_move(turn.before):
-        old = moments_in(turn.before.split("\n", 1)[0], turn.briefing.now)
-        which = {"start": old[0].isoformat(timespec="minutes")} if old else {}
+        old = moved_from(turn.before, turn.briefing.now)
+        which = {"start": old.isoformat(timespec="minutes")} if old else {}
         return Said(calls=[Call(name="move_appointment", arguments={**which, "new_start": start})])
     service = service_in(turn.before, turn.briefing)
     named = {"service": service.name} if service else {}
@@ -119,6 +119,8 @@ def _act(turn: Turn, said: Wish) -> Said:
     """Answer what is asked now, or go on with what was asked before."""
     if said.intent in ("price", "hours", "services"):
         return answer_from_facts(turn.briefing, turn.text, said, turn.language) or turn.say("unknown")
+    if said.intent is None and asks_which(turn.before) and ordinal_in(turn.text) is not None:
+        return Said(calls=[Call(name="my_appointments")])
     if said.intent is None and (said.asks_otherwise or not (said.says_when or said.service)):
         return _small_talk(turn, said)
     intent = turn.wish.intent if turn.wish.intent in ("book", "move", "cancel") else "book"
@@ -217,15 +219,20 @@ def _with_own(turn: Turn, own: Sequence[Mapping[str, str]]) -> Said:
 def _meant(turn: Turn, own: Sequence[Mapping[str, str]]) -> Mapping[str, str] | None:
     if len(own) == 1:
         return own[0]
-    moments = moments_in(turn.before, turn.briefing.now) if is_move(turn.before) else []
-    fitting = [
-        one
-        for one in own
-        if _wall(one["start"]) in moments[:1]
-        or (turn.wish.intent == "cancel" and turn.now_said.day == _wall(one["start"]).date())
-        or one["service"] == turn.now_said.service
-    ]
+    number = ordinal_in(turn.text) if asks_which(turn.before) else None
+    if number is not None and number < len(own):
+        return own[number]
+    moving = moved_from(turn.before, turn.briefing.now) if is_move(turn.before) else None
+    fitting = [one for one in own if _wall(one["start"]) == moving or _names(turn, one)]
     return fitting[0] if len(fitting) == 1 else None
+
+
+def _names(turn: Turn, own: Mapping[str, str]) -> bool:
+    """Whether the customer names this appointment now: by its service or, to cancel it, by its day."""
+    day, service = turn.now_said.day, turn.now_said.service
+    if turn.wish.intent == "cancel" and day is not None:
+        return day == _wall(own["start"]).date() and service in (None, own["service"])
+    return own["service"] == service
 
 
 def _own_result(turn: Turn) -> Mapping[str, str] | None:

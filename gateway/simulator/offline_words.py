@@ -107,6 +107,17 @@ def offers_in(text: str, now: datetime) -> list[datetime]:
     return moments_in(lines, now) if text.rstrip().endswith(_OFFER_ENDS) else []
 
 
+def asks_which(text: str) -> bool:
+    """Whether an earlier answer asked which appointment is meant."""
+    return any(words["which_appointment"].partition("\n")[0] in text for words in WORDS.values())
+
+
+def moved_from(text: str, now: datetime) -> datetime | None:
+    """Return the moment of the appointment that an earlier answer offered other times for."""
+    told = "\n".join(line for line in text.splitlines() if not line.startswith(_BULLET))
+    return next(iter(moments_in(told, now)), None)
+
+
 def is_move(text: str) -> bool:
     return bool(_MOVING.search(text.lower()))
 

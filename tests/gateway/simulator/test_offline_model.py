@@ -156,11 +156,32 @@ def test_an_appointment_is_moved() -> None:
     ]
 
 
+def test_a_greeting_before_the_first_answer_hides_no_appointment() -> None:
+    dialogue = Dialogue(own=[f"{FRIDAY}T09:00+01:00"])
+    dialogue.write("Können Sie meinen Termin auf Samstag verschieben?")
+    dialogue.history[-1]["content"] = f"Hallo, hier ist die KI.\n\n{dialogue.history[-1]['content']}"
+    assert dialogue.write("Die erste").startswith("Verschoben ✓")
+    assert dialogue.calls[0].arguments["start"] == f"{FRIDAY}T09:00"
+
+
 def test_the_one_appointment_is_cancelled_and_of_two_the_one_that_is_named() -> None:
     assert Dialogue(own=[f"{FRIDAY}T09:00+01:00"]).write("Bitte absagen").startswith("Abgesagt ✓")
     dialogue = Dialogue(own=[f"{FRIDAY}T09:00+01:00", "2026-11-28T10:00+01:00"])
     assert dialogue.write("Please cancel my appointment").startswith("Which appointment do you mean?")
     assert dialogue.write("the one on Saturday").startswith("Cancelled ✓ Haarschnitt on Saturday, 28 November, 10:00")
+
+
+def test_of_several_appointments_one_is_chosen_by_its_place_in_the_list() -> None:
+    dialogue = Dialogue(own=[f"{FRIDAY}T09:00+01:00", "2026-11-28T10:00+01:00"])
+    assert dialogue.write("Ich möchte meinen Termin absagen").startswith("Welchen Termin meinen Sie?")
+    assert dialogue.write("Den dritten").startswith("Welchen Termin meinen Sie?")
+    assert dialogue.write("Ach so, den zweiten").startswith("Abgesagt ✓ Haarschnitt am Samstag, 28. November")
+
+
+def test_no_appointment_is_cancelled_that_is_on_another_day_than_was_said() -> None:
+    dialogue = Dialogue(own=[f"{FRIDAY}T09:00+01:00", "2026-11-28T10:00+01:00"])
+    dialogue.write("Bitte absagen")
+    assert dialogue.write("Den Haarschnitt am Dienstag").startswith("Welchen Termin meinen Sie?")
 
 
 def test_nobody_without_appointments_can_cancel_one() -> None:
