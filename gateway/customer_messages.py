@@ -1,7 +1,7 @@
 """A customer's message: stored once, its window opened, its conversation due when the burst ends."""
 
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -59,7 +59,7 @@ async def accept_message(connection: Connection, parcel: Parcel, event: Inbound)
         now=parcel.now,
         new_id=parcel.new_id,
     )
-    treatment = _treatment(place, stop=stop, stale=parcel.now - written_at >= STALE_AFTER)
+    treatment = _treatment(place, opened, written_at, stop=stop, stale=parcel.now - written_at >= STALE_AFTER)
     message = _message(parcel, event, place=place, contact_id=contact_id, text=text, treatment=treatment)
     is_new, due_at = await inbox_store.store_message(
         connection, parcel.tenant_id, message, _queue_change(parcel, event, treatment)
@@ -68,17 +68,17 @@ async def accept_message(connection: Connection, parcel: Parcel, event: Inbound)
         raise DuplicateError
     if treatment == "stop":
         await _stop(connection, parcel, place, opened)
-    elif treatment == "record":
+    elif treatment == "record" and not stop:
         await _tell_of_late_message(connection, parcel, place)
     elif treatment == "answer" and event.kind in TYPED and await _wants_a_person(connection, parcel, place, text):
         due_at = None
     return Changed(conversation_id=place.conversation_id, due_at=due_at)
 
 
-def _treatment(place: Place, *, stop: bool, stale: bool) -> Treatment:
-    if stop:
+def _treatment(place: Place, opened: Window, written_at: datetime, *, stop: bool, stale: bool) -> Treatment:
+    if stop and opened.last_customer_message_at == written_at:
         return "stop"
-    if stale:
+    if stop or stale:  # whoever has written since a STOP wants an answer again
         return "record"
     return "answer" if place.in_service else "keep"
 

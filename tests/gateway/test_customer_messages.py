@@ -158,3 +158,18 @@ async def test_a_suspended_line_stores_and_does_not_answer(mailroom: Mailroom) -
     await mailroom.receive(mailroom.text(1))
     assert (await mailroom.row("SELECT due_at FROM conversation"))["due_at"] is None
     assert await states(mailroom) == {"IN1": "received"}
+
+
+async def test_a_stop_that_was_overtaken_ends_nothing_that_was_written_after_it(mailroom: Mailroom) -> None:
+    stopped_at = mailroom.clock.now()
+    mailroom.clock.advance(seconds=5)
+    await mailroom.receive(mailroom.text(2, "Doch noch eine Frage: was kostet ein Haarschnitt?"))
+    await mailroom.receive(mailroom.text(1, "STOP", at=stopped_at))
+    conversation = await mailroom.row("SELECT due_at, pending_since FROM conversation")
+    assert None not in conversation.values()
+    rows = await mailroom.rows("SELECT provider_id, state FROM message WHERE direction = 'in' ORDER BY provider_id")
+    assert rows == [
+        {"provider_id": "wamid.IN1", "state": "recorded"},
+        {"provider_id": "wamid.IN2", "state": "received"},
+    ]
+    assert await mailroom.rows("SELECT kind FROM alert") == []
