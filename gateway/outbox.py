@@ -164,15 +164,25 @@ async def _not_acknowledged(services: Services, lease: SendLease, letter: Letter
                     connection, lease, due_at=services.after(services.limits.unknown_wait_s)
                 )
         case SendThrottledError() | SendNotConnectedError():
-            delay_s = BACK_OFF_S[min(letter.attempts, len(BACK_OFF_S) - 1)]
-            if isinstance(error, SendThrottledError) and error.retry_after_s is not None:
-                delay_s = max(delay_s, error.retry_after_s)
-            log.info("send_postponed", error=type(error).__name__)
-            async with services.db.transaction(lease.tenant_id) as connection:
-                await outbox_store.try_again(connection, lease, due_at=services.after(delay_s))
-            services.arrivals.announce(lease.tenant_id, lease.conversation_id, services.after(delay_s))
+            await _postpone(services, lease, letter, error)
         case _:
             raise AssertionError(f"a send does not end as {type(error).__name__}")
+
+
+async def _postpone(services: Services, lease: SendLease, letter: Letter, error: SendError) -> None:
+    """Wait before the next attempt; if that would be one too many or too late, give up now and let nobody wait."""
+    delay_s = BACK_OFF_S[min(letter.attempts, len(BACK_OFF_S) - 1)]
+    if isinstance(error, SendThrottledError) and error.retry_after_s is not None:
+        delay_s = max(delay_s, error.retry_after_s)
+    log.info("send_postponed", error=type(error).__name__)
+    due_at = services.after(delay_s)
+    tried_for_s = (due_at - (letter.first_attempt_at or services.now())).total_seconds()
+    if letter.attempts + 1 >= services.limits.send_attempts or tried_for_s > services.limits.send_for_s:
+        await _give_up(services, lease, failure="too_often")
+        return
+    async with services.db.transaction(lease.tenant_id) as connection:
+        await outbox_store.try_again(connection, lease, due_at=due_at)
+    services.arrivals.announce(lease.tenant_id, lease.conversation_id, due_at)
 
 
 async def _give_up(

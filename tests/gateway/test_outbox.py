@@ -42,7 +42,7 @@ class PostOffice:
         return [await send(self.room.services, lease) for lease in await self.claim()]
 
     async def states(self) -> list[str]:
-        rows = await self.room.rows("SELECT state FROM message WHERE direction = 'out' ORDER BY created_at, message_id")
+        rows = await self.room.rows("SELECT m.state FROM message m JOIN outbox o USING (message_id) ORDER BY position")
         return [row["state"] for row in rows]
 
     async def conversation_id(self) -> UUID:
@@ -198,6 +198,17 @@ async def test_a_provider_that_stays_busy_gives_the_credits_back_and_tells_the_o
         "too_often",
         True,
     )
+
+
+async def test_nobody_waits_for_an_attempt_that_would_come_too_late(office: PostOffice) -> None:
+    room = office.room
+    before = await room.balance()
+    room.services = replace(room.services, limits=replace(room.services.limits, send_for_s=1.0))
+    office.meta.faults.throttled = 1
+    await office.answer(position=1)
+    await office.send_due()
+    assert await office.states() == ["refunded"]
+    assert await room.balance() == before
 
 
 @pytest.mark.parametrize(
