@@ -73,7 +73,7 @@ def read_turn(request: Request) -> Turn:
     briefing = read_briefing(system)
     answers = [at for at, message in enumerate(messages) if message.get("role") == "assistant" and text_of(message)]
     last = answers[-1] if answers else -1
-    new = [message for message in messages[last + 1 :] if message.get("role") == "user"]
+    new = _unanswered(messages[last + 1 :], briefing)
     users = [text_of(message) for message in messages if message.get("role") == "user"]
     return Turn(
         briefing=briefing,
@@ -84,6 +84,13 @@ def read_turn(request: Request) -> Turn:
         before=text_of(messages[last]) if answers else "",
         results=results_in(messages[last + 1 :]),
     )
+
+
+def _unanswered(messages: Sequence[Mapping[str, object]], briefing: Briefing) -> list[Mapping[str, object]]:
+    """Return the customer's messages since the last one that a person was fetched for."""
+    users = [message for message in messages if message.get("role") == "user"]
+    fetched = [at for at, one in enumerate(users[:-1]) if understand(text_of(one), briefing).intent == "human"]
+    return users[fetched[-1] + 1 :] if fetched else users
 
 
 def _pick(turn: Turn, said: Wish) -> Said | None:

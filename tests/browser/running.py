@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -35,15 +34,24 @@ def free_ports() -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def running_demo() -> Iterator[str]:
-    """The address of a demo that runs as its own process, stopped as by Ctrl-C."""
-    folder = Path(tempfile.mkdtemp(prefix="turnmeter-demo-"))
-    folder.chmod(0o755)  # the database's own user must get in
+def own_folder() -> Iterator[Path]:
+    """A folder that the private database's own user may enter."""
+    with tempfile.TemporaryDirectory(prefix="turnmeter-demo-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def environ(folder: Path, **more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TURNMETER_", "OPENAI_"))}
+    return {**kept, "TURNMETER_DATA_DIR": str(folder), **more}
+
+
+@contextlib.contextmanager
+def running_demo(folder: Path, **more: str) -> Iterator[str]:
+    """The address of a demo that runs as its own process, stopped as by Ctrl-C; `more` joins its environment."""
     port, phone_port = free_ports()
     command = [sys.executable, "-m", "gateway", "demo", f"--port={port}", f"--phone-port={phone_port}"]
-    environ = {**kept, "TURNMETER_DATA_DIR": str(folder)}
-    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=ROOT, env=environ(folder, **more), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         found = next((url for line in process.stdout if (url := re.search(r"http://\S+", line))), None)
         assert found is not None, "the demo did not start"
@@ -51,7 +59,6 @@ def running_demo() -> Iterator[str]:
         process.send_signal(signal.SIGINT)
         process.stdout.read()
     assert process.returncode == 0
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.asynccontextmanager

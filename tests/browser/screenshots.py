@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Page
 
-from tests.browser.running import chromium, running_demo
+from tests.browser.running import chromium, own_folder, running_demo
 
 SIZES = ((1280, 900), (390, 844))
 PATIENCE_MS = 30_000
@@ -90,7 +90,7 @@ async def take(browser: Browser, address: str, folder: Path) -> None:
 
 async def main(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    with running_demo() as address:
+    with own_folder() as data, running_demo(data) as address:
         async with chromium() as browser:
             await take(browser, address, folder)
 

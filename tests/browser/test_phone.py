@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from playwright.async_api import Browser, Page
 
-from tests.browser.running import CHROMIUM, chromium, running_demo
+from tests.browser.running import CHROMIUM, chromium, own_folder, running_demo
 
 PATIENCE_MS = 30_000
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[str]:
-    with running_demo() as address:
+    with own_folder() as folder, running_demo(folder) as address:
         yield address
 
 
@@ -106,6 +106,17 @@ async def test_a_customer_reacts_with_the_keyboard_and_takes_it_back(demo: str, 
             await page.keyboard.press(key)
         await page.wait_for_function("given => document.querySelectorAll('.given').length === given", arg=given)
     assert "Wielandstraße" in await page.inner_text(".bubble:not(.mine)")
+
+
+async def test_a_person_takes_over_until_the_agent_is_given_the_chat_back(demo: str, browser: Browser) -> None:
+    page = await open_phone(browser, demo)
+    assert "an einen Menschen aus unserem Team" in await write(page, "Mensch bitte", 1)
+    await page.fill("#text", "Hallo?")
+    await page.keyboard.press("Enter")
+    await page.locator("#journey .now", has_text="Ein Mensch antwortet").wait_for(timeout=PATIENCE_MS)
+    await page.click("[data-act=give_back]")
+    await page.locator(".bubble:not(.mine)").nth(1).wait_for(timeout=PATIENCE_MS)
+    await page.locator("#give-back").wait_for(state="hidden")
 
 
 async def test_an_empty_wallet_pauses_and_a_grant_answers_what_waited(demo: str, browser: Browser) -> None:

@@ -19,11 +19,9 @@ class OwnerApi:
     async def look(self, wa_id: str) -> Mapping[str, Any]:
         """Return balance, conversation and its receipts (newest first). Raises aiohttp.ClientError."""
         balance = await self._get("/balance")
-        listed = await self._get("/conversations")
-        mine = [one for one in listed["items"] if one["contact"]["address"].lstrip("+") == wa_id]
-        if not mine:
+        conversation_id = await self._conversation_id(wa_id)
+        if conversation_id is None:
             return {"balance": balance, "conversation": None, "receipts": []}
-        conversation_id = mine[0]["id"]
         conversation = await self._get(f"/conversations/{conversation_id}")
         receipts = await self._get(f"/receipts?conversation_id={conversation_id}&limit={RECEIPTS}")
         kept = ("window", "mode", "waiting_for", "charged_millicredits")
@@ -33,6 +31,18 @@ class OwnerApi:
             "messages": conversation["messages"],
             "receipts": receipts["items"],
         }
+
+    async def give_back(self, wa_id: str) -> None:
+        """Let the agent answer again. Raises aiohttp.ClientError."""
+        conversation_id = await self._conversation_id(wa_id)
+        if conversation_id is not None:
+            url = f"{self._url}/conversations/{conversation_id}/give-back"
+            async with self._http.post(url, headers=self._headers) as response:
+                response.raise_for_status()
+
+    async def _conversation_id(self, wa_id: str) -> str | None:
+        listed = await self._get("/conversations")
+        return next((one["id"] for one in listed["items"] if one["contact"]["address"].lstrip("+") == wa_id), None)
 
     async def _get(self, path: str) -> Mapping[str, Any]:
         async with self._http.get(self._url + path, headers=self._headers) as response:

@@ -149,12 +149,16 @@ class Phone:
             "repeat": self._chat.repeat,
             "late": self._late,
             "customer": self._change_customer,
+            "give_back": self._give_back,
         }
         act = acts.get(request.match_info["name"])
         if act is None:
             return web.Response(status=404)
         await act()
         return web.Response(status=204)
+
+    async def _give_back(self) -> None:
+        await self._owner.give_back(self._chat.customer.address)
 
     async def _late(self) -> None:
         self._chat = self._new_chat()

@@ -164,6 +164,15 @@ def test_a_greeting_before_the_first_answer_hides_no_appointment() -> None:
     assert dialogue.calls[0].arguments["start"] == f"{FRIDAY}T09:00"
 
 
+def test_once_a_person_has_given_the_chat_back_the_model_answers_again() -> None:
+    dialogue = Dialogue()
+    dialogue.write("Mensch bitte")
+    assert [call.name for call in dialogue.calls] == ["handover"]
+    del dialogue.history[-1]  # what the customer was told then is the gateway's own
+    assert "42 Euro" in dialogue.write("Was kostet ein Haarschnitt?")
+    assert dialogue.calls == []
+
+
 def test_the_one_appointment_is_cancelled_and_of_two_the_one_that_is_named() -> None:
     assert Dialogue(own=[f"{FRIDAY}T09:00+01:00"]).write("Bitte absagen").startswith("Abgesagt ✓")
     dialogue = Dialogue(own=[f"{FRIDAY}T09:00+01:00", "2026-11-28T10:00+01:00"])

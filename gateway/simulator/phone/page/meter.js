@@ -50,7 +50,7 @@ function steps(owner, language) {
   const waits = owner.conversation.waiting_for || (known && !known.open && !last ? "window" : null);
   const found = [[words.taken, messages[asked].created_at, "done"]];
   if (!charged && waits) return [...found, [words.waits[waits], null, "bad"]];
-  if (!last && owner.conversation.mode !== "agent") return [...found, [words.human, null, "bad"]];
+  if (!last && owner.conversation.mode !== "agent") return [...found, [words.human, null, "now"]];
   const has = { held: last || owner.balance.held_millicredits, answered: last, sent: last && last.state !== "queued", delivered: last && last.delivered_at, read: last && last.read_at };
   const add = (word, isDone, at) => found.push([word, at || null, isDone ? "done" : found.at(-1)[2] === "done" ? "now" : ""]);
   add(words.held, has.held);
@@ -127,5 +127,6 @@ export function showMeter(owner, language) {
   showReceipt(owner.receipts[0], language);
   showWindow(owner, language);
   showJourney(owner, language);
+  byId("give-back").hidden = !owner.conversation || owner.conversation.mode === "agent";
   showRecent(owner, language);
 }
