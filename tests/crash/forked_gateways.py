@@ -30,7 +30,7 @@ LIMITS = Limits(
     lease_s=1.0,
     hold_wait_s=5.0,
     crashes_max=1_000,
-    unknown_wait_s=6.0,  # longer than any report takes
+    unknown_wait_s=20.0,  # longer than any report takes
 )
 
 

@@ -19,12 +19,12 @@ import pytest
 
 from gateway.simulator.customer import Customer
 from gateway.simulator.openai_chat import Request, Said, last_customer_text
-from tests.bench.processes import free_port
+from tests.bench.processes import free_port, wait_until_answers
 from tests.stories.world import ACCESS_TOKEN, APP_SECRET, World, opened, until
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "200"))
 GATEWAYS = 2
-ALIVE_S = (0.25, 0.9)  # how long a gateway lives before it is killed
+ALIVE_S = (0.02, 0.5)  # how long a gateway serves before it is killed
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(1_800)]
 
@@ -37,6 +37,7 @@ class Gateways:
     ports: list[int] = field(default_factory=lambda: [free_port() for _ in range(GATEWAYS)])
     pids: dict[int, int] = field(default_factory=dict)
     turn: int = 0
+    kills: int = 0
 
     async def start(self, port: int) -> None:
         assert self.forks.stdin is not None
@@ -45,10 +46,13 @@ class Gateways:
         self.forks.stdin.flush()
         self.pids[port] = int(await asyncio.to_thread(self.forks.stdout.readline))
 
-    async def kill_one(self) -> None:
-        port = random.choice(self.ports)  # noqa: S311 - no secret
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pids[port], signal.SIGKILL)
+    async def kill_next(self) -> None:
+        """Kill the gateway that has lived longest, at a random moment of its service, and start another."""
+        self.kills += 1
+        port = self.ports[self.kills % GATEWAYS]
+        await wait_until_answers(f"http://127.0.0.1:{port}/healthz", seconds=30)
+        await asyncio.sleep(random.uniform(*ALIVE_S))  # noqa: S311 - no secret
+        os.kill(self.pids[port], signal.SIGKILL)
         await self.start(port)
 
 
@@ -104,8 +108,7 @@ async def test_killed_again_and_again_nothing_is_lost_and_nothing_doubled(databa
             stop = asyncio.Event()
             writing = [asyncio.create_task(_keep_writing(customer, stop)) for customer in customers]
             for _ in range(ROUNDS):
-                await asyncio.sleep(random.uniform(*ALIVE_S) / GATEWAYS)  # noqa: S311 - no secret
-                await running.kill_one()
+                await running.kill_next()
             stop.set()
             written = sum(await asyncio.gather(*writing))
             await world.quiet(timeout_s=120)
