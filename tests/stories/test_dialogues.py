@@ -1,11 +1,12 @@
 """Recorded dialogues replayed as customers: every receipt is the counted tokens times the rate, and no more.
 
 The fake model returns the recorded agent's lines and tool calls. The distribution of credits per conversation is
-printed beside what the price list promises for a prompt of some 1,200 tokens.
+printed beside what the price list promises for a prompt of some 1,200 tokens. `DIALOGUES_EVERY=1` replays all.
 """
 
 import asyncio
 import json
+import os
 import re
 import statistics
 from collections import defaultdict
@@ -22,7 +23,7 @@ from metering.receipts import Receipt
 from tests.stories.world import Salon, World
 
 DATA = Path(__file__).parent.parent.parent.parent / "shared/data"
-EVERY = 6  # of 210 dialogues: some 35, German and English
+EVERY = int(os.environ.get("DIALOGUES_EVERY", "6"))  # of 210 dialogues: some 35, German and English
 AT_ONCE = 12
 PROMISED_CREDITS = 500
 NAME = re.compile(r"name: (dialogue\d+)")
