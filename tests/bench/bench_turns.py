@@ -14,6 +14,8 @@ import psutil
 from tests.bench.carriers import Customers, World, closed_loop, open_loop, percentile
 from tests.bench.processes import balance_millicredits, gateways, served
 
+TURNS_A_CUSTOMER = 5
+
 
 @dataclass(frozen=True)
 class TurnFigures:
@@ -25,6 +27,11 @@ class TurnFigures:
     acknowledged_p99_ms: float
     gateway_cpu_ms_per_turn: float
     failures: int
+
+
+def _conversing(slot: int, number: int, *, in_flight: int) -> str:
+    """Return a slot's customer: a new one after some five turns, as long as recorded dialogues are."""
+    return f"49162{slot:04d}{number // (in_flight * TURNS_A_CUSTOMER):04d}"
 
 
 def cpu_seconds(pids: list[int]) -> float:
@@ -52,7 +59,9 @@ async def measure(*, processes: int, turns: int, in_flight: int) -> TurnFigures:
         await closed_loop(1, 100, lambda _slot, number: alone.turn(f"49161{number:07d}", number))
 
         peak, before, cpu = customers(), balance_millicredits(environment), cpu_seconds(pids)
-        seconds = await closed_loop(in_flight, turns, lambda _slot, number: peak.turn(f"49162{number:07d}", number))
+        seconds = await closed_loop(
+            in_flight, turns, lambda slot, number: peak.turn(_conversing(slot, number, in_flight=in_flight), number)
+        )
         cpu = cpu_seconds(pids) - cpu
         if balance_millicredits(environment) >= before:
             raise RuntimeError("nothing was charged: this would be no measurement")
