@@ -20,11 +20,14 @@ import pytest
 from gateway.simulator.customer import Customer
 from gateway.simulator.openai_chat import Request, Said, last_customer_text
 from tests.bench.processes import free_port, wait_until_answers
-from tests.stories.world import ACCESS_TOKEN, APP_SECRET, World, opened, until
+from tests.stories.world import ACCESS_TOKEN, APP_SECRET, SALON, World, opened, until
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "200"))
 GATEWAYS = 2
 ALIVE_S = (0.02, 0.5)  # how long a gateway serves before it is killed
+
+# A thousand rounds of questions are more than one contact's daily limit.
+GENEROUS = SALON.replace("[agent.hours]", "[agent.budgets]\ncontact = 1000000\n[agent.hours]")
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(1_800)]
 
@@ -86,7 +89,7 @@ async def thoughtful(request: Request) -> Said:
 
 async def test_killed_again_and_again_nothing_is_lost_and_nothing_doubled(database_url: str, tmp_path: Path) -> None:
     async with opened(database_url, tmp_path, brain=thoughtful, serve=False) as world:
-        await world.add_salon("Salon Lindenhof", amount_credits=1_000_000)
+        await world.add_salon("Salon Lindenhof", amount_credits=1_000_000, file=GENEROUS)
         before, _, _ = await world.wallet()
         settings = world.services.settings
         environment = {
