@@ -31,7 +31,7 @@ class TurnFigures:
 
 def _conversing(slot: int, number: int, *, in_flight: int) -> str:
     """Return a slot's customer: a new one after some five turns, as long as recorded dialogues are."""
-    return f"49162{slot:04d}{number // (in_flight * TURNS_A_CUSTOMER):04d}"
+    return f"49162{number // (in_flight * TURNS_A_CUSTOMER):04d}{slot:04d}"
 
 
 def cpu_seconds(pids: list[int]) -> float:
