@@ -62,7 +62,7 @@ async def accept_message(connection: Connection, parcel: Parcel, event: Inbound)
     treatment = _treatment(place, opened, written_at, stop=stop, stale=parcel.now - written_at >= STALE_AFTER)
     message = _message(parcel, event, place=place, contact_id=contact_id, text=text, treatment=treatment)
     is_new, due_at = await inbox_store.store_message(
-        connection, parcel.tenant_id, message, _queue_change(parcel, event, treatment)
+        connection, parcel.tenant_id, message, _queue_change(parcel, event, treatment), parcel.raw
     )
     if not is_new:
         raise DuplicateError

@@ -113,7 +113,7 @@ async def _handle(
         tenant_id=owner.tenant_id,
         line_id=owner.line_id,
         channel="whatsapp",
-        webhook_id=raw.webhook_id,
+        raw=raw,
         limits=services.limits,
         versions=memory.versions,
         now=services.now(),
@@ -123,15 +123,13 @@ async def _handle(
         await apply_report(services, owner.tenant_id, owner.line_id, event, raw=raw)
         return None
     async with services.db.transaction(owner.tenant_id) as connection:
+        if isinstance(event, Inbound):  # stores the body with the message
+            return await accept_message(connection, parcel, event)
         await inbox_store.store_webhook(connection, owner.tenant_id, raw, now=parcel.now)
-        match event:
-            case Inbound():
-                return await accept_message(connection, parcel, event)
-            case Echo():
-                return await accept_echo(connection, parcel, event)
-            case _:
-                await accept_update(connection, parcel, event)
-                return None
+        if isinstance(event, Echo):
+            return await accept_echo(connection, parcel, event)
+        await accept_update(connection, parcel, event)
+        return None
 
 
 def _raw_bodies(

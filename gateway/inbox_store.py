@@ -89,9 +89,9 @@ async def list_quarantined(connection: Connection, *, limit: int) -> list[dict[s
 
 
 async def store_message(
-    connection: Connection, tenant_id: UUID, message: NewMessage, change: QueueChange
+    connection: Connection, tenant_id: UUID, message: NewMessage, change: QueueChange, raw: RawBody
 ) -> tuple[bool, datetime | None]:
-    """Store a message once and move its conversation's queue columns along.
+    """Store a message once, with the body it came in, and move its conversation's queue columns along.
 
     Returns whether it is new, and when the conversation is due. For a duplicate nothing is changed here.
     """
@@ -104,6 +104,8 @@ async def store_message(
         change.now,
         change.quiet,
         change.cap,
+        raw.provider,
+        raw.content,
     )
     return (False, None) if row is None else (True, row["due_at"])
 
@@ -144,7 +146,10 @@ _INSERT_ONCE = """
 # The burst: due after a quiet time, at most `cap` after the first unanswered message. So a conversation that has
 # been waiting for longer, for credits for instance, is due at once: the worker decides again.
 _STORE_MESSAGE = f"""
-WITH stored AS ({_INSERT_ONCE})
+WITH stored AS ({_INSERT_ONCE}),
+kept AS (
+  INSERT INTO webhook (tenant_id, webhook_id, provider, body, received_at) SELECT $1, $15, $22, $23, $14 FROM stored
+  ON CONFLICT (tenant_id, webhook_id) DO NOTHING)
 UPDATE conversation c SET
   last_message_at = greatest(c.last_message_at, $19),
   reply_address_kind = $17,

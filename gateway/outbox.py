@@ -146,7 +146,8 @@ async def _hand_to_provider(services: Services, lease: SendLease, letter: Letter
         await _not_acknowledged(services, lease, letter, error)
         return False
     services.metrics.sends.labels(letter.provider, "acknowledged").inc()
-    async with services.db.transaction(lease.tenant_id) as connection:
+    # Not durable: if the database dies right now, the delivery report says the same once more.
+    async with services.db.transaction(lease.tenant_id, durable=False) as connection:
         await outbox_store.acknowledge(connection, lease, acknowledged.provider_id)
     services.arrivals.announce(lease.tenant_id, lease.conversation_id, None)
     return True

@@ -24,16 +24,20 @@ class RawBody:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
-    """Where and when an event was delivered. `webhook_id` is the stored body it came in."""
+    """Where and when an event was delivered, and the body it came in."""
 
     tenant_id: UUID
     line_id: UUID
     channel: str
-    webhook_id: UUID
+    raw: RawBody
     limits: Limits
     versions: VersionCache
     now: datetime
     new_id: Callable[[], UUID]
+
+    @property
+    def webhook_id(self) -> UUID:
+        return self.raw.webhook_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.channels.base import DeliveryReport
+from gateway.parcel import RawBody
 from gateway.safe_text import safe_json
 from metering.connection import Connection
 from metering.rates import Item, Line
@@ -36,20 +37,35 @@ class SentPart:
 
 
 async def record(
-    connection: Connection, tenant_id: UUID, line_id: UUID, report: DeliveryReport, *, now: datetime
+    connection: Connection,
+    tenant_id: UUID,
+    line_id: UUID,
+    report: DeliveryReport,
+    *,
+    raw: RawBody | None,
+    now: datetime,
 ) -> tuple[bool, UUID | None]:
-    """Store a report once; return whether it is new, and the message it is about, if that is known."""
+    """Store a report once, and the body it came in with it; a repeated one is not kept again.
+
+    Returns whether it is new, and the message it is about, if that is known.
+    """
     row = await connection.fetchrow(
-        """INSERT INTO delivery_report
-             (tenant_id, line_id, provider_id, status, message_id, provider_at, pricing, errors, received_at)
-           VALUES ($1, $2, $3, $4, (
-             SELECT message_id FROM message
-             WHERE tenant_id = $1 AND message_id = $5 AND line_id = $2 AND direction = 'out'
-             UNION ALL
-             SELECT message_id FROM message
-             WHERE tenant_id = $1 AND line_id = $2 AND provider_id = $3 AND direction = 'out'
-             LIMIT 1), $6, $7, $8, $9)
-           ON CONFLICT (tenant_id, line_id, provider_id, status) DO NOTHING RETURNING message_id""",
+        """WITH recorded AS (
+             INSERT INTO delivery_report
+               (tenant_id, line_id, provider_id, status, message_id, provider_at, pricing, errors, received_at)
+             VALUES ($1, $2, $3, $4, (
+               SELECT message_id FROM message
+               WHERE tenant_id = $1 AND message_id = $5 AND line_id = $2 AND direction = 'out'
+               UNION ALL
+               SELECT message_id FROM message
+               WHERE tenant_id = $1 AND line_id = $2 AND provider_id = $3 AND direction = 'out'
+               LIMIT 1), $6, $7, $8, $9)
+             ON CONFLICT (tenant_id, line_id, provider_id, status) DO NOTHING RETURNING message_id),
+           kept AS (
+             INSERT INTO webhook (tenant_id, webhook_id, provider, body, received_at)
+             SELECT $1, $10, $11, $12, $9 FROM recorded WHERE $10::uuid IS NOT NULL
+             ON CONFLICT (tenant_id, webhook_id) DO NOTHING)
+           SELECT message_id FROM recorded""",
         tenant_id,
         line_id,
         report.provider_id,
@@ -59,6 +75,9 @@ async def record(
         safe_json(report.pricing) if report.pricing is not None else None,
         [safe_json(error) for error in report.errors] or None,
         now,
+        raw.webhook_id if raw else None,
+        raw.provider if raw else None,
+        raw.content if raw else None,
     )
     return (False, None) if row is None else (True, row["message_id"])
 

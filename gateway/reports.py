@@ -10,7 +10,7 @@ from uuid import UUID
 
 import structlog
 
-from gateway import inbox_store, report_store
+from gateway import report_store
 from gateway.alerts import raise_alert
 from gateway.channels.base import DeliveryReport, DeliveryStatus
 from gateway.parcel import RawBody
@@ -107,11 +107,7 @@ async def _refund_reported(services: Services, news: _News, part: SentPart) -> N
 
 
 async def _record(connection: Connection, news: _News, now: datetime) -> tuple[bool, UUID | None]:
-    """Store the report once, and the body it came in with it; a repeated one is not kept again."""
-    is_new, message_id = await report_store.record(connection, news.tenant_id, news.line_id, news.report, now=now)
-    if is_new and news.raw is not None:
-        await inbox_store.store_webhook(connection, news.tenant_id, news.raw, now=now)
-    return is_new, message_id
+    return await report_store.record(connection, news.tenant_id, news.line_id, news.report, raw=news.raw, now=now)
 
 
 async def _end_part(services: Services, connection: Connection, news: _News, part: SentPart, *, refunded: bool) -> None:
