@@ -121,12 +121,15 @@ async def _post(client: "AsyncOpenAI", body: dict[str, object], *, timeout_s: fl
 @contextlib.contextmanager
 def _sorted_errors() -> Iterator[None]:
     """Raise what went wrong as one of ours. The SDK's errors are not chained: their texts may quote the customer."""
+    from httpx2 import ConnectTimeout  # noqa: PLC0415 - see below
     from openai import APIConnectionError, APIStatusError, APITimeoutError  # noqa: PLC0415 - most of a second
 
     try:
         yield
-    except (TimeoutError, APITimeoutError):
-        raise ModelUnavailableError("time-out") from None
+    except (TimeoutError, APITimeoutError) as error:
+        # What aiohttp calls a failed connection, the SDK's transport calls a connection that took too long.
+        failed = isinstance(error.__cause__, ConnectTimeout)
+        raise ModelUnavailableError("connection failed" if failed else "time-out") from None
     except APIConnectionError:
         raise ModelUnavailableError("connection failed") from None
     except APIStatusError as error:
