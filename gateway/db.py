@@ -89,6 +89,10 @@ async def _pool(url: str, role: str, connections: int) -> "Pool[asyncpg.Record]"
     )
 
 
+# The driver's own words for a connection that died in its hands.
+_DRIVER_LOST_IT = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
 async def _begin(pool: "Pool[asyncpg.Record]", words: str) -> "PoolConnectionProxy[asyncpg.Record]":
     """Take a connection and begin; sits out a short restart of the database."""
     deadline = asyncio.get_running_loop().time() + RECONNECT_S
@@ -97,6 +101,10 @@ async def _begin(pool: "Pool[asyncpg.Record]", words: str) -> "PoolConnectionPro
             connection = await pool.acquire(timeout=ACQUIRE_S)
             try:
                 await connection.execute(words)
+            except _DRIVER_LOST_IT as error:
+                connection.terminate()
+                await pool.release(connection)
+                raise ConnectionResetError from error
             except BaseException:
                 await pool.release(connection)
                 raise
