@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -153,9 +154,16 @@ def test_a_second_signal_ends_it_at_once() -> None:
         assert time.monotonic() - began < 30
 
 
+def rest_of(stream: IO[str] | None) -> str:
+    assert stream is not None
+    return stream.read()
+
+
 def test_a_worker_that_breaks_ends_the_process_with_a_failure() -> None:
     with served(work_s=-1) as server:
-        said, log = server.process.communicate(timeout=20)
+        # Through the buffers that `served` has read a line from: what follows it may be in them already.
+        log, said = rest_of(server.process.stderr), rest_of(server.process.stdout)
+        server.process.wait(20)
     assert server.process.returncode == 1
     assert said.splitlines() == ["closed"]
     assert "the worker broke" in log
