@@ -157,6 +157,7 @@ class MessageRow(SQLModel, table=True):
     delivered_at: datetime | None = None
     read_at: datetime | None = None
     webhook_id: UUID | None = None
+    segments: int | None = None
 
 
 class MessageMediaRow(SQLModel, table=True):

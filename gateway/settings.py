@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from gateway.errors import SettingsError
 
@@ -70,10 +70,24 @@ class Settings(BaseModel):
     twilio_account_sid: str | None = Field(default=None, alias="TWILIO_ACCOUNT_SID")
     twilio_auth_token: str | None = Field(default=None, alias="TWILIO_AUTH_TOKEN", repr=False)
     twilio_api_url: HttpAddress = Field(default="https://api.twilio.com", alias="TWILIO_API_URL")
+    twilio_messaging_url: HttpAddress = Field(default="https://messaging.twilio.com", alias="TWILIO_MESSAGING_URL")
+    twilio_webhook_keys: Mapping[str, str] = Field(default={}, alias="TWILIO_WEBHOOK_KEYS", repr=False)
     smtp_url: Annotated[str, _address("smtp", "smtps")] | None = Field(default=None, alias="SMTP_URL", repr=False)
+    smtp_from: str | None = Field(default=None, alias="SMTP_FROM")
     burst_quiet_ms: int = Field(default=1_500, alias="TURNMETER_BURST_QUIET_MS", ge=0, le=8_000)
     plans_file: Path | None = Field(default=None, alias="TURNMETER_PLANS_FILE")
     metrics_token: str | None = Field(default=None, alias="TURNMETER_METRICS_TOKEN", repr=False)
+
+    @field_validator("twilio_webhook_keys", mode="before")
+    @classmethod
+    def _named_keys(cls, value: object) -> object:
+        """Read `name=secret,name=secret`."""
+        if not isinstance(value, str):
+            return value
+        pairs = [pair.strip().partition("=") for pair in value.split(",") if pair.strip()]
+        if not all(name and secret for name, _, secret in pairs):
+            raise ValueError('must be written as "name=secret", several with commas between them')
+        return {name.strip(): secret.strip() for name, _, secret in pairs}
 
 
 def variables() -> tuple[str, ...]:

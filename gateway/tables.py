@@ -110,6 +110,9 @@ class LineRow(SQLModel, table=True):
     state: str = "active"
     provisioned_on: date
     created_at: datetime
+    rented_until: date | None = None
+    unpaid_since: date | None = None
+    twilio_number_sid: str | None = None
 
 
 class AlertRow(SQLModel, table=True):
@@ -125,6 +128,7 @@ class AlertRow(SQLModel, table=True):
     detail: JsonValue = Field(sa_type=JSONB)
     created_at: datetime
     acknowledged_at: datetime | None = None
+    mailed_at: datetime | None = None
 
 
 class IdempotencyKeyRow(SQLModel, table=True):

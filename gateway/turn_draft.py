@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from agents.disclosure import with_disclosure
 from agents.responder import Answer
-from gateway.channels.base import MessageChannel
+from gateway.channels.base import MessageChannel, TextStyle
 from gateway.services import Services
 from gateway.turn_begin import RunningTurn, day_of
 from gateway.turn_quote import Quote, answer_lines, stored_lines
@@ -36,7 +36,7 @@ def draft_of(
     """Turn the model's text into what is sent: disclosure, markup, parts, cut to what the hold pays for."""
     text = with_disclosure(answer.text, turn.configuration) if first_answer else answer.text
     parts = channel.shorten(
-        channel.compose(text)[: services.limits.parts_max],
+        channel.compose(text, TextStyle())[: services.limits.parts_max],
         max_tokens=quote.paid_tokens(held.amount_millicredits),
         count_tokens=services.count_tokens,
     )

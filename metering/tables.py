@@ -193,3 +193,4 @@ class SubscriptionRow(SQLModel, table=True):
     cycle_starts_on: date
     cycle_ends_on: date
     state: str = "active"
+    next_plan: str | None = None

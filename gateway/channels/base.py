@@ -25,6 +25,8 @@ MessageKind = Literal[
     "order",
     "unsupported",
 ]
+ChannelName = Literal["whatsapp", "sms"]
+OptOutWord = Literal["stop", "start", "help"]
 MediaKind = Literal["image", "voice_note", "audio", "video", "document", "sticker"]
 
 
@@ -71,6 +73,8 @@ class Inbound:
     provider_at: datetime | None  # the provider's clock; None where it sends none
     media: tuple[MediaReference, ...] = ()
     reply_to_provider_id: str | None = None
+    segments: int = 0  # what the provider bills it as, where it bills by segment; 0: it does not
+    opt_out: OptOutWord | None = None  # the provider has obeyed the customer's keyword already
     content: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -139,7 +143,8 @@ class DeliveryStatus(StrEnum):
     SENT = "sent"
     DELIVERED = "delivered"
     READ = "read"
-    FAILED = "failed"
+    FAILED = "failed"  # it never left the provider
+    UNDELIVERED = "undelivered"  # it left, the network did not deliver it: nothing comes back
     UNKNOWN = "unknown"  # a word the provider added: stored, changes nothing
 
 
@@ -156,6 +161,8 @@ class DeliveryReport:
     errors: tuple[Mapping[str, object], ...] = ()
     window_closed: bool = False  # the provider says that the service window is closed
     payment_problem: bool = False  # the business's account at the provider cannot pay
+    segments: int | None = None  # what the provider bills; None: it does not say (yet)
+    opted_out: bool = False  # the contact has told the provider to let nothing through from this line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +190,7 @@ class LineEvent:
 
     line: LineAddress
     event: ChannelEvent
+    channel: ChannelName = "whatsapp"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +225,7 @@ class Acknowledgement:
     """The provider took the message and calls it this."""
 
     provider_id: str
+    segments: int | None = None  # what the provider bills; None: it does not say (yet)
 
 
 class MessageChannel(Protocol):
@@ -229,6 +238,15 @@ class MessageChannel(Protocol):
 
     async def send(self, line: LineCredentials, outbound: Outbound) -> Acknowledgement: ...
 
+    looks_up: bool  # whether the provider can be asked what became of a send
+
+    async def find_sent(self, line: LineCredentials, outbound: Outbound, *, since: datetime) -> Acknowledgement | None:
+        """Look up a send whose outcome nobody learned; None: the provider never took it. Raises a SendError.
+
+        Only where `looks_up`; elsewhere LookupError.
+        """
+        ...
+
     async def show_typing(self, line: LineCredentials, *, provider_id: str) -> None:
         """Mark read and show that an answer is being written; best effort, never raises a SendError."""
         ...
@@ -237,8 +255,16 @@ class MessageChannel(Protocol):
         """Fetch within the size limit, hash checked; raises `gateway.errors.MediaError`."""
         ...
 
-    def compose(self, text: str) -> tuple[str, ...]:
+    def compose(self, text: str, style: "TextStyle") -> tuple[str, ...]:
         """Turn the agent's Markdown into the parts to send: the channel's markup, split, shortened (pure)."""
+        ...
+
+    def fits(self, text: str, style: "TextStyle") -> bool:
+        """Return whether the text is short enough not to be asked for again; where parts are free it is (pure)."""
+        ...
+
+    def billed_units(self, text: str) -> int:
+        """Return what a sent text is priced as: 1 for a message, its segments on SMS (pure)."""
         ...
 
     def shorten(
@@ -246,6 +272,14 @@ class MessageChannel(Protocol):
     ) -> tuple[str, ...]:
         """Cut from the end until all parts together have at most so many tokens (pure)."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextStyle:
+    """How an owner wants texts written that are priced by segment; other channels take no notice."""
+
+    segments_max: int = 4
+    allow_unicode: bool = False  # emoji and typographic signs, which make segments of 70 characters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

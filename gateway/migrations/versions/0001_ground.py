@@ -1,15 +1,13 @@
 """The ground: everything of version 0.1."""
 
-from pathlib import Path
-
 from alembic import op
+
+from gateway.migrations.scripts import run_beside
 
 revision = "0001"
 down_revision = None
 
 
 def upgrade() -> None:
-    script = Path(__file__).with_suffix(".sql").read_text()
-    # Many statements at once are something only the driver itself can do.
-    op.get_bind().connection.dbapi_connection.run_async(lambda driver: driver.execute(script))  # type: ignore[union-attr]
+    run_beside(__file__)
     op.execute("GRANT SELECT ON alembic_version TO turnmeter_app")  # /readyz asks whether the schema is current

@@ -1,0 +1,3 @@
+-- Plans: what was agreed for the next cycle.
+
+ALTER TABLE subscription ADD COLUMN next_plan text;
