@@ -8,7 +8,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from pydantic import JsonValue
-from sqlalchemy import ARRAY, Index, Text, UniqueConstraint
+from sqlalchemy import ARRAY, Index, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -119,7 +119,10 @@ class AlertRow(SQLModel, table=True):
     """What the owner must hear of, once."""
 
     __tablename__ = "alert"
-    __table_args__ = (UniqueConstraint("tenant_id", "dedupe_key", name="alert_once"),)
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "dedupe_key", name="alert_once"),
+        Index("alert_mail_due", "mail_due_at", postgresql_where=text("mail_due_at IS NOT NULL")),
+    )
 
     tenant_id: UUID = Field(primary_key=True)
     alert_id: UUID = Field(primary_key=True)
@@ -129,6 +132,9 @@ class AlertRow(SQLModel, table=True):
     created_at: datetime
     acknowledged_at: datetime | None = None
     mailed_at: datetime | None = None
+    mail_due_at: datetime | None = None
+    mail_lease_until: datetime | None = None
+    mail_attempts: int = 0
 
 
 class IdempotencyKeyRow(SQLModel, table=True):

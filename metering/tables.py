@@ -24,6 +24,8 @@ class WalletRow(SQLModel, table=True):
     chain_hash: bytes = bytes(32)
     state: str = "active"
     paused_at: datetime | None = None
+    full_millicredits: int = Field(default=0, sa_type=BigInteger)
+    full_sequence: int = Field(default=0, sa_type=BigInteger)
 
 
 class CreditGrantRow(SQLModel, table=True):

@@ -10,11 +10,18 @@ from sqlalchemy.pool import NullPool
 from sqlmodel import AutoString, SQLModel
 
 import agents.tables
+import gateway.announcement_tables
 import gateway.conversation_tables
 import gateway.tables
 import metering.tables
 
-MODULES = (agents.tables, gateway.conversation_tables, gateway.tables, metering.tables)
+MODULES = (
+    agents.tables,
+    gateway.announcement_tables,
+    gateway.conversation_tables,
+    gateway.tables,
+    metering.tables,
+)
 # They lead to a tenant, so they cannot begin with one; what nobody could be found for has none.
 DIRECTORY = {"tenant", "line_directory", "api_key", "sign_in", "quarantine", "alembic_version"}
 
