@@ -8,7 +8,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from pydantic import JsonValue
-from sqlalchemy import ARRAY, Index, Text, UniqueConstraint, text
+from sqlalchemy import ARRAY, BigInteger, Index, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -135,6 +135,58 @@ class AlertRow(SQLModel, table=True):
     mail_due_at: datetime | None = None
     mail_lease_until: datetime | None = None
     mail_attempts: int = 0
+
+
+class InvoiceDirectoryRow(SQLModel, table=True):
+    """Which tenant's invoice a payment's reference means."""
+
+    __tablename__ = "invoice_directory"
+
+    reference: str = Field(primary_key=True)
+    tenant_id: UUID
+    invoice_id: UUID
+
+
+class InvoiceRow(SQLModel, table=True):
+    """Credits that are to be paid for: a cycle's package, an upgrade's difference, a refill."""
+
+    __tablename__ = "invoice"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "reference", name="invoice_reference_unique"),
+        Index(
+            "invoice_cycle_once",
+            "tenant_id",
+            "cycle_starts_on",
+            unique=True,
+            postgresql_where=text("purpose = 'cycle'"),
+        ),
+        Index(
+            "invoice_upgrade_once",
+            "tenant_id",
+            "cycle_starts_on",
+            "plan",
+            unique=True,
+            postgresql_where=text("purpose = 'upgrade' AND state <> 'void'"),
+        ),
+    )
+
+    tenant_id: UUID = Field(primary_key=True)
+    invoice_id: UUID = Field(primary_key=True)
+    reference: str
+    purpose: str
+    plan: str
+    cycle_starts_on: date
+    amount_minor: int = Field(sa_type=BigInteger)
+    currency: str
+    credits: int = Field(sa_type=BigInteger)
+    credits_end_on: date | None = None
+    state: str = "open"
+    due_on: date
+    created_at: datetime
+    granted_at: datetime | None = None
+    paid_at: datetime | None = None
+    paid_reference: str | None = None
+    voided_at: datetime | None = None
 
 
 class IdempotencyKeyRow(SQLModel, table=True):

@@ -187,6 +187,7 @@ class SubscriptionRow(SQLModel, table=True):
     """A tenant's plan and its billing cycle."""
 
     __tablename__ = "subscription"
+    __table_args__ = (Index("subscription_due", "cycle_ends_on", postgresql_where=text("state = 'active'")),)
 
     tenant_id: UUID = Field(primary_key=True)
     plan: str
@@ -196,3 +197,4 @@ class SubscriptionRow(SQLModel, table=True):
     cycle_ends_on: date
     state: str = "active"
     next_plan: str | None = None
+    terms: JsonValue = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)

@@ -23,7 +23,7 @@ MODULES = (
     metering.tables,
 )
 # They lead to a tenant, so they cannot begin with one; what nobody could be found for has none.
-DIRECTORY = {"tenant", "line_directory", "api_key", "sign_in", "quarantine", "alembic_version"}
+DIRECTORY = {"tenant", "line_directory", "api_key", "sign_in", "invoice_directory", "quarantine", "alembic_version"}
 
 
 @pytest.fixture
@@ -95,11 +95,13 @@ async def test_every_table_of_a_tenant_stands_behind_the_second_wall(
 async def test_the_roles_own_nothing_and_cannot_pass_the_wall(owner: "asyncpg.Connection[asyncpg.Record]") -> None:
     roles = await owner.fetch(
         "SELECT rolname, rolsuper OR rolbypassrls OR rolcanlogin AS strong FROM pg_roles WHERE rolname = ANY ($1)",
-        ["turnmeter_app", "turnmeter_queue"],
+        ["turnmeter_app", "turnmeter_queue", "turnmeter_jobs"],
     )
-    assert [row["strong"] for row in roles] == [False, False]
-    owners = await names_of(owner, "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
-    assert owners.isdisjoint({"turnmeter_app", "turnmeter_queue"})
+    assert [row["strong"] for row in roles] == [False, False, False]
+    owners = await names_of(
+        owner, "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname IN ('public', 'turnmeter_jobs')"
+    )
+    assert owners.isdisjoint({"turnmeter_app", "turnmeter_queue", "turnmeter_jobs"})
 
 
 async def test_the_queue_role_reads_no_texts_and_no_addresses(owner: "asyncpg.Connection[asyncpg.Record]") -> None:
@@ -114,3 +116,22 @@ async def test_the_queue_role_reads_no_texts_and_no_addresses(owner: "asyncpg.Co
     private = {(table, column) for table, column in columns if column in texts and table != "quarantine"}
     assert private == {("tenant", "name")}
     assert {table for table, _ in columns}.isdisjoint({"message", "message_media", "contact", "contact_address"})
+
+
+async def test_the_jobs_role_reaches_schedules_and_nothing_of_a_tenant(
+    owner: "asyncpg.Connection[asyncpg.Record]",
+) -> None:
+    reachable = await owner.fetch(
+        """
+        SELECT DISTINCT table_schema || '.' || table_name FROM information_schema.table_privileges
+        WHERE grantee = 'turnmeter_jobs'
+        """
+    )
+    assert {row[0] for row in reachable} == {"turnmeter_jobs.pgqueuer_schedules", "turnmeter_jobs.pgqueuer_log"}
+    others = await owner.fetch(
+        """
+        SELECT grantee FROM information_schema.table_privileges
+        WHERE table_schema = 'turnmeter_jobs' AND grantee IN ('turnmeter_app', 'turnmeter_queue')
+        """
+    )
+    assert others == []
