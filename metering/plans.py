@@ -5,7 +5,7 @@ The shipped `plans.toml` holds examples. Every problem of a file is reported at 
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from metering.credits import MILLICREDITS
@@ -14,27 +14,40 @@ from metering.errors import PlansError
 SHIPPED = Path(__file__).with_name("plans.toml")
 CREDITS_MAX = 10_000_000_000  # a month's package; well inside what a wallet's bigint holds
 PRICE_MINOR_MAX = 10_000_000_000
-_KEYS = ("name", "price_minor", "currency", "credits", "rollover")
+_KEYS = ("name", "price_minor", "currency", "credits", "rollover", "rollover_max_credits")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One plan. `price_minor` is the monthly price in the currency's smallest unit, `credits` the package."""
+    """One plan. `price_minor` is the monthly price in the currency's smallest unit, `credits` the package.
+
+    With `rollover` what is left of packages at a cycle's end stays, at most `rollover_max_credits` of it; without, it
+    ends with the cycle.
+    """
 
     name: str
     price_minor: int
     currency: str
     credits: int
     rollover: bool = True
+    rollover_max_credits: int | None = None
 
     @property
     def package_millicredits(self) -> int:
         return self.credits * MILLICREDITS
 
+    @property
+    def rollover_max_millicredits(self) -> int | None:
+        return None if self.rollover_max_credits is None else self.rollover_max_credits * MILLICREDITS
+
+    def is_above(self, other: "Plan") -> bool:
+        """Whether changing from the other plan to this one is an upgrade: its package is larger."""
+        return self.credits > other.credits
+
 
 @dataclass(frozen=True, slots=True)
 class Plans:
-    """The plans on offer, in the file's order: the last is the top plan."""
+    """The plans on offer, in the file's order. The one with the largest package is the top plan."""
 
     plans: tuple[Plan, ...]
 
@@ -42,13 +55,21 @@ class Plans:
     def names(self) -> tuple[str, ...]:
         return tuple(plan.name for plan in self.plans)
 
+    def get(self, name: str) -> Plan | None:
+        """Return the plan of that name, whatever its case; None if it is not on offer (any more)."""
+        wanted = name.strip().casefold()
+        return next((plan for plan in self.plans if plan.name.casefold() == wanted), None)
+
     def find(self, name: str) -> Plan:
         """Return the plan of that name, whatever its case. Raises PlansError, which lists the plans."""
-        wanted = name.strip().casefold()
-        for plan in self.plans:
-            if plan.name.casefold() == wanted:
-                return plan
-        raise PlansError([f'"{name}" is not a plan; there are: {", ".join(self.names) or "none"}'])
+        plan = self.get(name)
+        if plan is None:
+            raise PlansError([f'"{name}" is not a plan; there are: {", ".join(self.names) or "none"}'])
+        return plan
+
+    def is_top(self, plan: Plan) -> bool:
+        """Whether no plan on offer is above this one."""
+        return not any(other.is_above(plan) for other in self.plans)
 
 
 def load_plans(path: Path | None = None) -> Plans:
@@ -81,6 +102,16 @@ def parse_plans(document: Mapping[str, object]) -> Plans:
     return Plans(plans)
 
 
+def as_terms(plan: Plan) -> dict[str, object]:
+    """Return a plan as plain values, to be kept with what was agreed."""
+    return {key: value for key, value in asdict(plan).items() if value is not None}
+
+
+def plan_of_terms(terms: Mapping[str, object]) -> Plan:
+    """Return the plan that `as_terms` was given."""
+    return _plan(terms)
+
+
 def _plan(table: Mapping[str, object]) -> Plan:
     return Plan(**{**table, "name": str(table["name"]).strip()})  # type: ignore[arg-type]  # _problems found none
 
@@ -96,8 +127,18 @@ def _problems(table: Mapping[str, object]) -> list[str]:
         found.append("price_minor: must be a whole number in the currency's smallest unit, such as 4900 for 49.00")
     if not _is_whole(table.get("credits"), smallest=1, largest=CREDITS_MAX):
         found.append(f"credits: must be a whole number from 1 to {CREDITS_MAX}")
-    if not isinstance(table.get("rollover", True), bool):
+    return found + _rollover_problems(table)
+
+
+def _rollover_problems(table: Mapping[str, object]) -> list[str]:
+    found = []
+    rollover, most = table.get("rollover", True), table.get("rollover_max_credits")
+    if not isinstance(rollover, bool):
         found.append("rollover: must be true or false")
+    if most is not None and not _is_whole(most, smallest=1, largest=CREDITS_MAX):
+        found.append(f"rollover_max_credits: must be a whole number from 1 to {CREDITS_MAX}")
+    if most is not None and rollover is False:
+        found.append("rollover_max_credits: means nothing with rollover = false; leave one of them out")
     return found
 
 

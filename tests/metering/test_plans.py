@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from metering.errors import PlansError
-from metering.plans import Plan, load_plans
+from metering.plans import Plan, Plans, as_terms, load_plans, plan_of_terms
 
 
 def written(folder: Path, text: str) -> Path:
@@ -39,9 +39,34 @@ def test_credits_roll_over_unless_a_plan_says_otherwise(tmp_path: Path) -> None:
     assert load_plans(file).plans[0].rollover
 
 
+def test_what_rolls_over_may_have_a_limit(tmp_path: Path) -> None:
+    plan = '[[plan]]\nname = "S"\nprice_minor = 1\ncurrency = "EUR"\ncredits = 1\nrollover_max_credits = {}\n'
+    assert load_plans(written(tmp_path, plan.format(300))).plans[0].rollover_max_millicredits == 300_000
+    assert "whole number from 1" in problems_of(tmp_path, plan.format(0))
+    assert "whole number from 1" in problems_of(tmp_path, plan.format('"1x"'))
+    assert "means nothing" in problems_of(tmp_path, plan.format("300\nrollover = false"))
+
+
+def test_the_larger_package_is_the_higher_plan_whatever_the_files_order() -> None:
+    small, large = Plan("S", 4900, "EUR", 100), Plan("L", 100, "EUR", 200)
+    plans = Plans((large, small))
+    assert large.is_above(small)
+    assert not small.is_above(large)
+    assert not small.is_above(small)
+    assert [plans.is_top(plan) for plan in (small, large)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "plan", [Plan("S", 1, "EUR", 2), Plan("L", 0, "USD", 9, rollover=False), Plan("C", 1, "EUR", 2, True, 5)]
+)
+def test_terms_are_kept_as_plain_values(plan: Plan) -> None:
+    assert plan_of_terms(as_terms(plan)) == plan
+
+
 def test_a_plan_is_found_whatever_its_case_and_an_unknown_one_names_those_there_are() -> None:
     plans = load_plans()
     assert plans.find(" business ").name == "Business"
+    assert plans.get("Gold") is None
     with pytest.raises(PlansError, match='"Gold" is not a plan; there are: Start, Business, Pro'):
         plans.find("Gold")
 
