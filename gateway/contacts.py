@@ -170,22 +170,25 @@ async def _merge(connection: Connection, tenant_id: UUID, contact_ids: Sequence[
 
 
 async def _merge_windows(connection: Connection, tenant_id: UUID, *, kept: UUID, others: Sequence[UUID]) -> None:
-    """Join the windows line by line; a wish or a closing stands unless the customer has written since."""
+    """Join the windows by line and channel; a wish or a closing stands unless the customer has written since.
+
+    On SMS a wish stands until the customer takes it back.
+    """
     await connection.execute(
         """WITH every AS (
              SELECT * FROM service_window
              WHERE tenant_id = $1 AND (contact_id = $2 OR contact_id = ANY ($3)) FOR UPDATE),
            gone AS (DELETE FROM service_window WHERE tenant_id = $1 AND contact_id = ANY ($3)),
            joined AS (
-             SELECT line_id, max(last_customer_message_at) AS written, max(closed_by_provider_at) AS closed,
+             SELECT line_id, channel, max(last_customer_message_at) AS written, max(closed_by_provider_at) AS closed,
                     max(opted_out_at) AS opted_out
-             FROM every GROUP BY line_id)
+             FROM every GROUP BY line_id, channel)
            INSERT INTO service_window
-             (tenant_id, line_id, contact_id, last_customer_message_at, closed_by_provider_at, opted_out_at)
-           SELECT $1, line_id, $2, written, CASE WHEN written > closed THEN NULL ELSE closed END,
-                  CASE WHEN written > opted_out THEN NULL ELSE opted_out END
+             (tenant_id, line_id, contact_id, channel, last_customer_message_at, closed_by_provider_at, opted_out_at)
+           SELECT $1, line_id, $2, channel, written, CASE WHEN written > closed THEN NULL ELSE closed END,
+                  CASE WHEN written > opted_out AND channel <> 'sms' THEN NULL ELSE opted_out END
            FROM joined
-           ON CONFLICT (tenant_id, line_id, contact_id) DO UPDATE SET
+           ON CONFLICT (tenant_id, line_id, contact_id, channel) DO UPDATE SET
              last_customer_message_at = excluded.last_customer_message_at,
              closed_by_provider_at = excluded.closed_by_provider_at,
              opted_out_at = excluded.opted_out_at""",

@@ -34,13 +34,14 @@ class ContactAddressRow(SQLModel, table=True):
 
 
 class ServiceWindowRow(SQLModel, table=True):
-    """Whether we may write freely to a contact on a line, and whether they want us to."""
+    """Whether we may write freely to a contact on a line's channel, and whether they want us to."""
 
     __tablename__ = "service_window"
 
     tenant_id: UUID = Field(primary_key=True)
     line_id: UUID = Field(primary_key=True)
     contact_id: UUID = Field(primary_key=True)
+    channel: str = Field(primary_key=True)
     last_customer_message_at: datetime | None = None
     closed_by_provider_at: datetime | None = None
     opted_out_at: datetime | None = None

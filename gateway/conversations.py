@@ -23,7 +23,7 @@ SELECT c.conversation_id, c.line_id, c.contact_id, coalesce(contact.name, '') AS
 FROM conversation c
 LEFT JOIN contact ON contact.tenant_id = c.tenant_id AND contact.contact_id = c.contact_id
 LEFT JOIN service_window w
-  ON w.tenant_id = c.tenant_id AND w.line_id = c.line_id AND w.contact_id = c.contact_id
+  ON w.tenant_id = c.tenant_id AND w.line_id = c.line_id AND w.contact_id = c.contact_id AND w.channel = c.channel
 LEFT JOIN LATERAL (
   SELECT left(text, {PREVIEW_CHARACTERS}) AS text FROM message m
   WHERE m.tenant_id = c.tenant_id AND m.conversation_id = c.conversation_id AND m.revoked_at IS NULL

@@ -25,7 +25,9 @@ log = structlog.get_logger(__name__)
 async def accept_echo(connection: Connection, parcel: Parcel, event: Echo) -> Changed:
     """Store what the owner wrote from the Business app; from now on a person answers. Raises DuplicateError."""
     contact_id = await contacts.resolve(connection, parcel.tenant_id, [event.to], now=parcel.now, new_id=parcel.new_id)
-    await window_store.lock_window(connection, parcel.tenant_id, line_id=parcel.line_id, contact_id=contact_id)
+    await window_store.lock_window(
+        connection, parcel.tenant_id, line_id=parcel.line_id, contact_id=contact_id, channel=parcel.channel
+    )
     place = await conversations.enter(
         connection,
         parcel.tenant_id,
@@ -146,6 +148,7 @@ async def _preference(connection: Connection, parcel: Parcel, event: Preference)
         parcel.tenant_id,
         line_id=parcel.line_id,
         contact_id=contact_id,
+        channel=parcel.channel,
         wants_messages=event.wants_messages,
         at=min(event.provider_at or parcel.now, parcel.now),
     )

@@ -160,7 +160,7 @@ JOIN message m ON m.tenant_id = o.tenant_id AND m.message_id = o.message_id
 JOIN conversation c ON c.tenant_id = o.tenant_id AND c.conversation_id = o.conversation_id
 JOIN line l ON l.tenant_id = o.tenant_id AND l.line_id = o.line_id
 LEFT JOIN service_window w
-  ON w.tenant_id = o.tenant_id AND w.line_id = o.line_id AND w.contact_id = m.contact_id
+  ON w.tenant_id = o.tenant_id AND w.line_id = o.line_id AND w.contact_id = m.contact_id AND w.channel = c.channel
 WHERE o.tenant_id = $1 AND o.message_id = $2 AND o.lease_epoch = $3 AND o.state IN ('pending', 'sending', 'unknown')
   AND NOT EXISTS (
     SELECT FROM outbox earlier

@@ -135,10 +135,12 @@ async def lock_part(connection: Connection, tenant_id: UUID, message_id: UUID) -
 async def lock_window(connection: Connection, tenant_id: UUID, part: SentPart) -> None:
     """Lock the window before the outbox, as everybody does."""
     await connection.execute(
-        "SELECT FROM service_window WHERE tenant_id = $1 AND line_id = $2 AND contact_id = $3 FOR NO KEY UPDATE",
+        """SELECT FROM service_window
+           WHERE tenant_id = $1 AND line_id = $2 AND contact_id = $3 AND channel = $4 FOR NO KEY UPDATE""",
         tenant_id,
         part.line_id,
         part.contact_id,
+        part.channel,
     )
 
 
@@ -199,13 +201,14 @@ async def close_window(
     """Note that the provider sees the window closed, unless the customer has written since."""
     await connection.execute(
         """UPDATE service_window SET closed_by_provider_at = $5
-           WHERE tenant_id = $1 AND line_id = $2 AND contact_id = $3
+           WHERE tenant_id = $1 AND line_id = $2 AND contact_id = $3 AND channel = $6
              AND (last_customer_message_at IS NULL OR last_customer_message_at <= $4)""",
         tenant_id,
         part.line_id,
         part.contact_id,
         reported_at,
         now,
+        part.channel,
     )
 
 

@@ -166,7 +166,7 @@ FROM conversation c
 JOIN line l ON l.tenant_id = c.tenant_id AND l.line_id = c.line_id
 JOIN tenant t ON t.tenant_id = c.tenant_id
 LEFT JOIN service_window w
-  ON w.tenant_id = c.tenant_id AND w.line_id = c.line_id AND w.contact_id = c.contact_id
+  ON w.tenant_id = c.tenant_id AND w.line_id = c.line_id AND w.contact_id = c.contact_id AND w.channel = c.channel
 LEFT JOIN contact k ON k.tenant_id = c.tenant_id AND k.contact_id = c.contact_id
 LEFT JOIN wallet ON wallet.tenant_id = c.tenant_id
 LEFT JOIN turn

@@ -58,7 +58,9 @@ class _Writing:
         if not await self._is_new(connection):
             return False
         view = self.view
-        await lock_window(connection, self.tenant_id, line_id=view.line_id, contact_id=view.contact_id)
+        await lock_window(
+            connection, self.tenant_id, line_id=view.line_id, contact_id=view.contact_id, channel=view.channel
+        )
         current = await read_conversation(connection, self.tenant_id, view.conversation_id)
         line_state = await connection.fetchval(
             "SELECT state FROM line WHERE tenant_id = $1 AND line_id = $2", self.tenant_id, view.line_id

@@ -66,8 +66,9 @@ class Book:
     ) -> None:
         await self.rows(
             """INSERT INTO service_window
-                 (tenant_id, line_id, contact_id, last_customer_message_at, closed_by_provider_at, opted_out_at)
-               VALUES ($1, $2, $3, $4, $5, $6)""",
+                 (tenant_id, line_id, contact_id, channel, last_customer_message_at, closed_by_provider_at,
+                  opted_out_at)
+               VALUES ($1, $2, $3, 'whatsapp', $4, $5, $6)""",
             self.tenant_id,
             line_id,
             contact_id,
@@ -158,7 +159,7 @@ async def test_a_merge_waits_for_whoever_works_with_the_contact(book: Book) -> N
         merging = asyncio.create_task(book.resolve(NUMBER, USER_ID))
         await until_somebody_waits(book.db)
         await connection.execute(
-            "INSERT INTO service_window (tenant_id, line_id, contact_id) VALUES ($1, $2, $3)",
+            "INSERT INTO service_window (tenant_id, line_id, contact_id, channel) VALUES ($1, $2, $3, 'whatsapp')",
             book.tenant_id,
             book.new_id(),
             younger,
@@ -212,6 +213,22 @@ async def test_windows_on_different_lines_are_all_kept(book: Book) -> None:
     windows = await book.rows("SELECT line_id, last_customer_message_at FROM service_window")
     assert {window["line_id"] for window in windows} == lines
     assert {window["last_customer_message_at"] for window in windows} == {now}
+
+
+async def test_windows_of_different_channels_stay_apart(book: Book) -> None:
+    now, line_id = book.clock.now(), book.new_id()
+    older, younger = await book.resolve(NUMBER), await book.resolve(USER_ID)
+    await book.window(older, line_id, written=now, opted_out=now - timedelta(hours=1))
+    await book.rows("UPDATE service_window SET channel = 'sms'")
+    await book.window(younger, line_id, written=now - timedelta(hours=2))
+    await book.resolve(NUMBER, USER_ID)
+    windows = await book.rows("SELECT channel, last_customer_message_at, opted_out_at FROM service_window")
+    assert {window["channel"]: window["last_customer_message_at"] for window in windows} == {
+        "sms": now,
+        "whatsapp": now - timedelta(hours=2),
+    }
+    # Whoever wrote after a STOP by SMS has not taken it back.
+    assert [window["opted_out_at"] for window in windows if window["channel"] == "sms"] == [now - timedelta(hours=1)]
 
 
 async def test_of_two_windows_the_later_message_counts(book: Book) -> None:

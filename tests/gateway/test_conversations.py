@@ -33,7 +33,7 @@ async def entered(
     acme, services = mailroom.cast.acme, mailroom.services
     line_id = line or mailroom.line_ids[acme]
     async with services.db.transaction(acme) as connection:
-        await lock_window(connection, acme, line_id=line_id, contact_id=contact_id)
+        await lock_window(connection, acme, line_id=line_id, contact_id=contact_id, channel="whatsapp")
         return await enter(
             connection,
             acme,

@@ -9,8 +9,9 @@ from uuid import UUID
 
 import pytest
 
+from gateway.channels.base import OptOutWord
 from gateway.db import Database
-from gateway.window_store import Window, count_message, lock_window, set_preference
+from gateway.window_store import Window, count_message, count_sms, lock_window, opt_out, set_preference
 from tests.cast import Cast
 from tests.conftest import Clock
 from tests.gateway.waiting import until_somebody_waits
@@ -31,7 +32,17 @@ class Row:
 
     async def wish(self, at: datetime, *, wants_messages: bool) -> None:
         async with self.db.transaction(self.tenant_id) as connection:
-            await set_preference(connection, self.tenant_id, **self.key, wants_messages=wants_messages, at=at)
+            await set_preference(
+                connection, self.tenant_id, **self.key, channel="whatsapp", wants_messages=wants_messages, at=at
+            )
+
+    async def write_sms(self, at: datetime, word: OptOutWord | None = None) -> Window:
+        async with self.db.transaction(self.tenant_id) as connection:
+            return await count_sms(connection, self.tenant_id, **self.key, written_at=at, word=word)
+
+    async def refuse(self, sent_at: datetime, at: datetime) -> None:
+        async with self.db.transaction(self.tenant_id) as connection:
+            await opt_out(connection, self.tenant_id, **self.key, channel="sms", sent_at=sent_at, now=at)
 
     async def close(self, at: datetime) -> None:
         async with self.db.transaction(self.tenant_id) as connection:
@@ -64,7 +75,7 @@ async def test_the_latest_message_counts_in_whatever_order_they_arrive(
 
 async def test_locking_a_window_opens_none(row: Row) -> None:
     async with row.db.transaction(row.tenant_id) as connection:
-        await lock_window(connection, row.tenant_id, **row.key)
+        await lock_window(connection, row.tenant_id, **row.key, channel="whatsapp")
     assert (await row.read())["last_customer_message_at"] is None
 
 
@@ -73,7 +84,7 @@ async def test_locking_a_window_keeps_what_is_known(row: Row, now: datetime) -> 
     await row.close(now)
     before = await row.read()
     async with row.db.transaction(row.tenant_id) as connection:
-        await lock_window(connection, row.tenant_id, **row.key)
+        await lock_window(connection, row.tenant_id, **row.key, channel="whatsapp")
     assert await row.read() == before
 
 
@@ -82,7 +93,7 @@ async def test_whoever_has_locked_the_window_is_waited_for(row: Row, now: dateti
     if exists:
         await row.write(now)
     async with row.db.transaction(row.tenant_id) as connection:
-        await lock_window(connection, row.tenant_id, **row.key)
+        await lock_window(connection, row.tenant_id, **row.key, channel="whatsapp")
         writing = asyncio.create_task(row.write(now + MINUTE))
         await until_somebody_waits(row.db)
         assert not writing.done()
@@ -159,3 +170,29 @@ async def test_an_older_wish_does_not_move_a_later_one_back(row: Row, now: datet
     await row.wish(now, wants_messages=False)
     await row.wish(now - MINUTE, wants_messages=False)
     assert (await row.read())["opted_out_at"] == now
+
+
+async def test_after_stop_by_sms_only_start_opens_again(row: Row, now: datetime) -> None:
+    await row.write_sms(now, "stop")
+    await row.write_sms(now + MINUTE)
+    await row.write_sms(now + 2 * MINUTE, "help")
+    assert (await row.write_sms(now + 3 * MINUTE, "stop")).opted_out_at == now
+    started = await row.write_sms(now + 4 * MINUTE, "start")
+    assert (started.opted_out_at, started.opted_out_before) == (None, now)
+
+
+async def test_an_sms_opens_no_window_on_whatsapp_and_stops_nothing_there(row: Row, now: datetime) -> None:
+    await row.write(now - MINUTE)
+    await row.write_sms(now, "stop")
+    window = await row.write(now - MINUTE)
+    assert (window.last_customer_message_at, window.opted_out_at) == (now - MINUTE, None)
+
+
+async def test_a_provider_that_lets_nothing_through_is_believed_until_the_contact_writes(
+    row: Row, now: datetime
+) -> None:
+    await row.refuse(now, now + MINUTE)
+    assert (await row.read())["opted_out_at"] == now + MINUTE
+    await row.write_sms(now + 2 * MINUTE, "start")
+    await row.refuse(now, now + 3 * MINUTE)
+    assert (await row.read())["opted_out_at"] is None
