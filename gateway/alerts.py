@@ -1,10 +1,15 @@
-"""What the owner must hear of, said once: the dedupe key decides what "once" means."""
+"""What the owner must hear of, said once: the dedupe key decides what "once" means.
+
+Some of it their own systems hear of too (gateway.events_out), in the same transaction.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from gateway.alert_texts import mail_delay
+from gateway.events_out import EVENT_OF_ALERT, record_event
 from metering.connection import Connection
 
 
@@ -30,17 +35,31 @@ async def raise_alert(
     new_id: Callable[[], UUID],
 ) -> bool:
     """Tell the owner, unless the same was said before; return whether this was the first time."""
-    row = await connection.fetchrow(
-        """INSERT INTO alert (tenant_id, alert_id, kind, dedupe_key, detail, created_at)
-           VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant_id, dedupe_key) DO NOTHING RETURNING alert_id""",
+    alert_id: UUID | None = await connection.fetchval(
+        """INSERT INTO alert (tenant_id, alert_id, kind, dedupe_key, detail, created_at, mail_due_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant_id, dedupe_key) DO NOTHING RETURNING alert_id""",
         tenant_id,
         new_id(),
         kind,
         dedupe_key,
         dict(detail),
         now,
+        now + mail_delay(kind),
     )
-    return row is not None
+    if alert_id is None:
+        return False
+    event_kind = EVENT_OF_ALERT.get(kind)
+    if event_kind is not None:
+        await record_event(
+            connection,
+            tenant_id,
+            kind=event_kind,
+            subject_id=alert_id,
+            detail={"alert_id": alert_id, **detail},
+            now=now,
+            new_id=new_id,
+        )
+    return True
 
 
 async def list_alerts(

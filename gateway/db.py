@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -28,12 +29,26 @@ RECONNECT_S: Final = 3.0  # a restart of the database takes about one
 RECONNECT_PAUSE_S: Final = 0.1
 _CANNOT_CONNECT: Final = (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)
 
-_open_transaction: ContextVar[bool] = ContextVar("open_transaction", default=False)
+_open_transaction: ContextVar["_Open | None"] = ContextVar("open_transaction", default=None)
+
+
+@dataclass(slots=True)
+class _Open:
+    """What is to be told once the transaction is committed."""
+
+    leaves_events: bool = False
 
 
 def transaction_is_open() -> bool:
     """Whether this task is inside a transaction; no vendor may be awaited then."""
-    return _open_transaction.get()
+    return _open_transaction.get() is not None
+
+
+def note_events() -> None:
+    """Say that the open transaction leaves events to send; whoever waits for them is woken once they are there."""
+    open_transaction = _open_transaction.get()
+    if open_transaction is not None:
+        open_transaction.leaves_events = True
 
 
 async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
@@ -140,6 +155,7 @@ class Database:
     def __init__(self, app: "Pool[asyncpg.Record]", queue: "Pool[asyncpg.Record]") -> None:
         self._app = app
         self._queue = queue
+        self.events_left = asyncio.Event()  # events to send were left in this process; whoever sends them clears it
 
     @classmethod
     async def connect(cls, url: str, *, connections: int | None = None) -> "Database":
@@ -164,7 +180,8 @@ class Database:
         # One round trip: the tenant is set where the transaction begins.
         tenant = "" if tenant_id is None else f"SELECT set_config('app.tenant', '{UUID(int=tenant_id.int)}', true)"
         connection = await _begin(pool, f"{begin}; {tenant}")
-        token = _open_transaction.set(True)
+        opened = _Open()
+        token = _open_transaction.set(opened)
         try:
             try:
                 yield connection
@@ -180,6 +197,8 @@ class Database:
         finally:
             _open_transaction.reset(token)
             await pool.release(connection)
+        if opened.leaves_events:
+            self.events_left.set()
 
     def transaction(
         self, tenant_id: UUID, *, durable: bool = True
