@@ -6,12 +6,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 
 from agents.agent import AgentConfiguration, parse_agents
 from agents.errors import ConfigurationError
 from agents.parts import Channel, Part
 from agents.problems import problems_of
+from gateway.line_kinds import NO_SMS_ON_LOCAL, ORDER_INSTEAD, LineKind, read_kind
 
 CHANNELS: tuple[Channel, ...] = ("whatsapp", "sms", "voice")
 _TABLES = ("agent", "line")
@@ -31,7 +32,16 @@ def normalised_number(text: str) -> str:
         raise ValueError('must be a number with its country code, like "+49 151 23456789"') from None
     if not phonenumbers.is_possible_number(number):
         raise ValueError("is not a possible number: it has too few or too many digits for its country")
+    if phonenumbers.number_type(number) in _special_types():
+        raise ValueError(f"is a toll-free or special-rate number; {ORDER_INSTEAD}")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _special_types() -> Collection[int]:
+    """Return the types of numbers that are for sure neither local nor mobile."""
+    from phonenumbers import PhoneNumberType as Type  # noqa: PLC0415 - see above
+
+    return (Type.TOLL_FREE, Type.PREMIUM_RATE, Type.SHARED_COST, Type.UAN, Type.PAGER, Type.VOICEMAIL)
 
 
 def _in_order(channels: tuple[Channel, ...]) -> tuple[Channel, ...]:
@@ -53,7 +63,7 @@ class LineTable(Part):
     """
 
     number: Annotated[str, AfterValidator(normalised_number)]
-    kind: Literal["local", "mobile"]
+    kind: Annotated[LineKind, BeforeValidator(read_kind)]
     agent: str = Field(min_length=1, max_length=80)
     channels: Annotated[tuple[Channel, ...], AfterValidator(_in_order)]
     whatsapp_provider: Literal["meta", "twilio"] | None = None
@@ -64,7 +74,7 @@ class LineTable(Part):
     def _check_together(self) -> Self:
         problems = _whatsapp_problems(self) if "whatsapp" in self.channels else _leftovers(self)
         if self.kind == "local" and "sms" in self.channels:
-            problems.append("channels: a local number has no sms; take sms out, or use a mobile number")
+            problems.append(f"channels: {NO_SMS_ON_LOCAL}")
         if problems:
             raise ValueError("\n".join(problems))
         return self

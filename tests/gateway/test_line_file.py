@@ -4,6 +4,7 @@ from agents.errors import ConfigurationError
 from gateway.line_file import TenantFile, normalised_number, parse_tenant_file
 
 AGENT = '[[agent]]\nname = "Rezeption"\ninstructions = "Hilf."\n'
+ORDER = "order a local number (voice, WhatsApp) or a mobile number (voice, WhatsApp, SMS)"
 LINE = """[[line]]
 number = "+4915100000001"
 kind = "mobile"
@@ -52,17 +53,40 @@ def test_every_problem_of_every_table_is_named_with_its_place() -> None:
         '"lines" is not known here; write [[agent]] and [[line]] tables',
         'agent "A": instructions: is missing',
         'line 1 (row 5 of the file): number: must be a number with its country code, like "+49 151 23456789"',
-        "line 1 (row 5 of the file): kind: must be one of 'local' or 'mobile'",
+        f'line 1 (row 5 of the file): kind: "cell" is not a kind of number there is here: {ORDER}',
         "line 2 (row 12 of the file): channels: is missing",
         "line 2 (row 12 of the file): whatsapp_phone_number_id: must be the id that Meta shows, only digits",
         'line 2 (row 12 of the file): chanels: is not a known setting; did you mean "channels"?',
     ]
 
 
+@pytest.mark.parametrize("kind", ["toll_free", "landline", "national", "short code", "Mobile", ""])
+def test_any_other_kind_of_number_is_told_what_to_order(kind: str) -> None:
+    (problem,) = problems_of(AGENT + LINE.replace('"mobile"', f'"{kind}"'))
+    assert problem == f'line 1 (row 4 of the file): kind: "{kind}" is not a kind of number there is here: {ORDER}'
+
+
+@pytest.mark.parametrize("kind", ["7", '["mobile"]', f'"{"x" * 60}"'])
+def test_a_kind_that_is_no_word_is_not_repeated(kind: str) -> None:
+    (problem,) = problems_of(AGENT + LINE.replace('"mobile"', kind))
+    assert problem == f'line 1 (row 4 of the file): kind: must be "local" or "mobile": {ORDER}'
+
+
+@pytest.mark.parametrize("number", ["+498001234567", "+18005551234", "+491801234567"])
+@pytest.mark.parametrize("kind", ["local", "mobile"])
+def test_a_toll_free_number_is_none_of_the_two_whatever_it_is_called(number: str, kind: str) -> None:
+    (problem,) = problems_of(AGENT + LINE.replace("+4915100000001", number).replace('"mobile"', f'"{kind}"'))
+    assert problem.endswith(f"number: is a toll-free or special-rate number; {ORDER}")
+    assert number not in problem
+
+
 def test_a_local_number_has_no_sms() -> None:
     text = AGENT + LINE.replace('"mobile"', '"local"').replace('["whatsapp"]', '["whatsapp", "sms"]')
     assert problems_of(text) == [
-        "line 1 (row 4 of the file): channels: a local number has no sms; take sms out, or use a mobile number"
+        (
+            "line 1 (row 4 of the file): channels: a local number has no sms; "
+            "order a mobile number (voice, WhatsApp, SMS), or take sms out"
+        )
     ]
     assert parsed(text.replace(', "sms"', ', "voice"')).lines[0].kind == "local"
 
