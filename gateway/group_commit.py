@@ -21,6 +21,7 @@ OTHER_PROCESSES_POLL_S = 0.2  # their holds end without a word to this process
 
 Check = Callable[[Connection], Awaitable[bool]]
 Write = Callable[[Connection, Outcome], Awaitable[None]]
+Draw = Callable[[Connection], Awaitable[Operation | None]]
 OnResumed = Callable[[Connection, UUID, datetime], Awaitable[None]]
 
 
@@ -38,7 +39,7 @@ class Companion:
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    operation: Operation
+    operation: Operation | Draw
     companion: Companion | None
     done: "asyncio.Future[Outcome | None]"
 
@@ -63,9 +64,13 @@ class Ledger:
         self._batch_max = batch_max
         self._tenants: defaultdict[UUID, _Tenant] = defaultdict(_Tenant)
 
-    async def submit(self, tenant_id: UUID, operation: Operation, companion: Companion | None = None) -> Outcome | None:
+    async def submit(
+        self, tenant_id: UUID, operation: Operation | Draw, companion: Companion | None = None
+    ) -> Outcome | None:
         """Apply an operation in the tenant's next batch; None if its companion's check said no.
 
+        An operation whose content depends on rows is drawn up in the transaction, by a function that is called under
+        the wallet's lock after the check; None, and there is nothing to apply. What it has written stays.
         Raises what the companion raises, and the database's errors; the operation was then not applied.
         """
         waiting = _Waiting(operation, companion, asyncio.get_running_loop().create_future())
@@ -143,7 +148,7 @@ class Ledger:
         now = self._now()
         async with self._db.transaction(tenant_id, durable=any(map(_moves_credits, batch))) as connection:
             wanted = await _wanted(connection, tenant_id, batch)
-            outcomes = await ledger.apply(connection, tenant_id, [waiting.operation for waiting in wanted], now=now)
+            outcomes = await ledger.apply(connection, tenant_id, list(wanted.values()), now=now)
             for waiting, outcome in zip(wanted, outcomes, strict=True):
                 decided[waiting] = outcome
                 companion = waiting.companion
@@ -180,13 +185,23 @@ def _retrieve(done: "asyncio.Future[Outcome | None]") -> None:
         done.exception()
 
 
-async def _wanted(connection: Connection, tenant_id: UUID, batch: Sequence[_Waiting]) -> list[_Waiting]:
-    """Return what its companions still want, asked under the wallet's lock."""
-    checks = [waiting for waiting in batch if waiting.companion is not None and waiting.companion.check is not None]
-    if not checks:
-        return list(batch)
-    await ledger.lock(connection, tenant_id)
-    return [waiting for waiting in batch if await _is_wanted(connection, waiting)]
+async def _wanted(connection: Connection, tenant_id: UUID, batch: Sequence[_Waiting]) -> dict[_Waiting, Operation]:
+    """Return what its companions still want, asked and drawn up under the wallet's lock."""
+    if any(callable(waiting.operation) or _has_check(waiting) for waiting in batch):
+        await ledger.lock(connection, tenant_id)
+    wanted: dict[_Waiting, Operation] = {}
+    for waiting in batch:
+        if not await _is_wanted(connection, waiting):
+            continue
+        operation = waiting.operation
+        drawn = await operation(connection) if callable(operation) else operation
+        if drawn is not None:
+            wanted[waiting] = drawn
+    return wanted
+
+
+def _has_check(waiting: _Waiting) -> bool:
+    return waiting.companion is not None and waiting.companion.check is not None
 
 
 async def _is_wanted(connection: Connection, waiting: _Waiting) -> bool:

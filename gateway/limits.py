@@ -13,6 +13,9 @@ class Limits:
     burst_cap_ms: int = 8_000
     # The service window (reference: Meta's customer service window), closed a little early for clocks that differ.
     window_margin_s: int = 60
+    window_margin_unstamped_s: int = 300  # where the provider does not say when the customer wrote
+    # SMS from one contact on one line and day that are charged and answered.
+    sms_received_per_day: int = 50
     # One turn.
     turns_in_flight: int = 64
     turns_per_tenant: int = 48
@@ -43,3 +46,7 @@ class Limits:
     drain_s: float = 25.0
     webhook_bytes: int = 4 * 1024 * 1024
     webhook_days: int = 30
+
+    def margin_for(self, provider: str) -> int:
+        """Return how many seconds early a line's window closes; Twilio's messages carry no time of their own."""
+        return self.window_margin_unstamped_s if provider == "twilio" else self.window_margin_s

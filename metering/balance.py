@@ -191,9 +191,20 @@ def _charge(books: Books, operation: Charge) -> Outcome:
     hashed = payload_hash(operation)
     if operation.key in books.keys:
         return replayed(books, operation.key, hashed)
+    if operation.for_customer and books.wallet.paused:
+        return _cannot_pay(books, operation.key, operation.receipt, "tenant_paused")
     if operation.receipt.total_millicredits > books.wallet.available:
-        return _cannot_pay(books, operation.key, operation.receipt, "insufficient_credits")
+        return _charge_refused(books, operation)
     return _charge_receipt(books, operation.key, operation.receipt, hashed)
+
+
+def _charge_refused(books: Books, operation: Charge) -> Refused:
+    if not operation.for_customer:
+        return _cannot_pay(books, operation.key, operation.receipt, "insufficient_credits")
+    if operation.receipt.total_millicredits <= books.wallet.balance:
+        return _cannot_pay(books, operation.key, operation.receipt, "credits_in_flight")
+    books.wallet.paused = books.wallet_changed = True
+    return replace(_cannot_pay(books, operation.key, operation.receipt, "insufficient_credits"), paused_now=True)
 
 
 def _without(receipt: ReceiptDraft, absorbed: int) -> ReceiptDraft:

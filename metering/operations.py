@@ -120,10 +120,14 @@ class Capture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """Take credits without a hold: rent, received SMS, a free message (zero)."""
+    """Take credits without a hold: rent, received SMS, a free message (zero).
+
+    What is done for a customer is refused while the tenant is paused, and pauses it if the whole balance cannot pay.
+    """
 
     key: str
     receipt: ReceiptDraft
+    for_customer: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

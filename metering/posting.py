@@ -13,7 +13,7 @@ from metering.chain import Entry, EntryKind, chain_hash
 from metering.operations import Applied, Capture, Charge, ExpireGrant, Grant, Outcome, ReceiptDraft, Refund, Refused
 
 # Made anew by each attempt, or a note beside the amount: no part of what is being paid.
-_NOT_PAYLOAD = frozenset({"receipt_id", "grant_id", "provider_usage", "reason", "day"})
+_NOT_PAYLOAD = frozenset({"receipt_id", "grant_id", "provider_usage", "reason", "day", "for_customer"})
 
 
 def payload_hash(operation: Grant | Capture | Charge | Refund | ExpireGrant) -> bytes:
