@@ -14,7 +14,7 @@ from gateway.errors import DatabaseUnavailableError
 from gateway.group_commit import Companion, Ledger
 from metering.audit import audit
 from metering.connection import Connection
-from metering.operations import Applied, Held, Outcome, Refused, Release
+from metering.operations import Applied, Held, Operation, Outcome, Refused, Release
 from tests.conftest import Clock
 from tests.gateway.spender import COST, nobody_waits, spend
 from tests.metering.operations import CARDS, capture, charge, grant, hold
@@ -287,3 +287,36 @@ async def test_two_processes_on_a_nearly_empty_wallet_admit_exactly_what_it_can_
     assert ends.pop("paid") == 105
     assert set(ends) == {"insufficient_credits", "tenant_paused"}
     assert await figures(db, tenant_id) == (COST - 1, 0)
+
+
+async def test_an_operation_is_drawn_up_from_what_the_batch_has_written_so_far(
+    db: Database, ledger: Ledger, tenant_id: UUID
+) -> None:
+    """Twenty copies of one message at once: the first that is drawn up is the only one that is charged."""
+    await ledger.submit(tenant_id, grant(1_000))
+
+    async def draw(connection: Connection) -> Operation | None:
+        if await connection.fetchval("SELECT count(*) FROM contact"):
+            return None
+        await names_it("first").write(connection, None)  # type: ignore[misc, arg-type]  # the outcome is not looked at
+        return charge("sms:1", 10)
+
+    outcomes = await asyncio.gather(*(ledger.submit(tenant_id, draw) for _ in range(20)))
+    assert Counter(type(outcome) for outcome in outcomes) == {Applied: 1, type(None): 19}
+    assert await figures(db, tenant_id) == (990, 0)
+    assert await names(db, tenant_id) == ["first"]
+
+
+async def test_what_cannot_be_drawn_up_harms_nobody_else_in_its_batch(
+    db: Database, ledger: Ledger, tenant_id: UUID
+) -> None:
+    await ledger.submit(tenant_id, grant(1_000))
+
+    async def broken(connection: Connection) -> Operation | None:
+        await connection.execute("SELECT 1 / 0")
+        return charge("sms:broken", 10)
+
+    calls = [ledger.submit(tenant_id, charge(f"sms:{n}", 10)) for n in range(3)]
+    outcomes = await asyncio.gather(*calls, ledger.submit(tenant_id, broken), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [Applied, Applied, Applied, asyncpg.DivisionByZeroError]
+    assert await figures(db, tenant_id) == (970, 0)
