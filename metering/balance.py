@@ -14,6 +14,7 @@ from metering.operations import (
     Capture,
     Charge,
     Ended,
+    ExpireExcess,
     ExpireGrant,
     ExpireHold,
     Grant,
@@ -43,7 +44,7 @@ def decide(books: Books, operation: Operation) -> Outcome:
             return _capture(books, operation)
         case Charge():
             return _charge(books, operation)
-        case Refund() | ExpireGrant():
+        case Refund() | ExpireGrant() | ExpireExcess():
             return giving_back.decide(books, operation)
         case _:
             assert_never(operation)

@@ -1,18 +1,27 @@
 """Credits that return, and credits whose time is over (pure)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from typing import assert_never
 from uuid import UUID, uuid5
 
 from metering.books import Books, ChargedBefore, GrantRow
-from metering.operations import Applied, Ended, ExpireGrant, Outcome, Refund, Refused
+from metering.operations import Applied, Ended, ExpireExcess, ExpireGrant, Outcome, Refund, Refused
 from metering.posting import payload_hash, post, replayed
 
 REFUND_LIVES_FOR = timedelta(days=30)  # when the grant it came from has expired
 
 
-def decide(books: Books, operation: Refund | ExpireGrant) -> Outcome:
-    return _refund(books, operation) if isinstance(operation, Refund) else _expire_grant(books, operation)
+def decide(books: Books, operation: Refund | ExpireGrant | ExpireExcess) -> Outcome:
+    match operation:
+        case Refund():
+            return _refund(books, operation)
+        case ExpireGrant():
+            return _expire_grant(books, operation)
+        case ExpireExcess():
+            return _expire_excess(books, operation)
+        case _:
+            assert_never(operation)
 
 
 def _refund(books: Books, operation: Refund) -> Outcome:
@@ -102,3 +111,38 @@ def _expire_grant(books: Books, operation: ExpireGrant) -> Applied | Ended:
         grants=[(grant.grant_id, -amount)],
         reason="expired",
     )
+
+
+def _expire_excess(books: Books, operation: ExpireExcess) -> Outcome:
+    """Take from the oldest packages first; what holds need stays for good."""
+    hashed = payload_hash(operation)
+    if operation.key in books.keys:
+        return replayed(books, operation.key, hashed)
+    packages = [
+        grant
+        for grant in books.live_grants()
+        if grant.kind == "plan" and grant.reference < operation.before_reference and not grant.is_over(books.now)
+    ]
+    excess = sum(grant.remaining for grant in packages) - operation.keep_millicredits
+    amount = min(max(excess, 0), books.wallet.available)
+    if not amount:
+        return Ended(key=operation.key)
+    return post(
+        books,
+        kind="expiry",
+        key=operation.key,
+        amount=-amount,
+        payload=hashed,
+        grants=[(grant_id, -part) for grant_id, part in _take_oldest(books, packages, amount)],
+        reason="beyond what rolls over",
+    )
+
+
+def _take_oldest(books: Books, packages: Sequence[GrantRow], amount: int) -> Iterator[tuple[UUID, int]]:
+    for grant in sorted(packages, key=lambda grant: grant.reference):
+        part = min(grant.remaining, amount)
+        if part:
+            grant.remaining -= part
+            amount -= part
+            books.changed_grants.add(grant.grant_id)
+            yield grant.grant_id, part

@@ -171,7 +171,23 @@ class ExpireGrant:
     grant_id: UUID
 
 
-Operation = Grant | Hold | Capture | Charge | Release | ExpireHold | Refund | ExpireGrant
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpireExcess:
+    """Take what earlier cycles' packages have left beyond what rolls over, as far as it is available; once.
+
+    Earlier are those plan grants whose reference sorts before the given one: references are `plan:<first day>`.
+    """
+
+    key: str  # rollover:<first day of the cycle that begins>
+    before_reference: str
+    keep_millicredits: int
+
+    def __post_init__(self) -> None:
+        if self.keep_millicredits < 0:
+            raise ValueError(f"a rollover of {self.keep_millicredits} millicredits")
+
+
+Operation = Grant | Hold | Capture | Charge | Release | ExpireHold | Refund | ExpireGrant | ExpireExcess
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

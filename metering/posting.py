@@ -10,13 +10,24 @@ import orjson
 
 from metering.books import Books, KnownKey, Posting
 from metering.chain import Entry, EntryKind, chain_hash
-from metering.operations import Applied, Capture, Charge, ExpireGrant, Grant, Outcome, ReceiptDraft, Refund, Refused
+from metering.operations import (
+    Applied,
+    Capture,
+    Charge,
+    ExpireExcess,
+    ExpireGrant,
+    Grant,
+    Outcome,
+    ReceiptDraft,
+    Refund,
+    Refused,
+)
 
 # Made anew by each attempt, or a note beside the amount: no part of what is being paid.
 _NOT_PAYLOAD = frozenset({"receipt_id", "grant_id", "provider_usage", "reason", "day", "for_customer"})
 
 
-def payload_hash(operation: Grant | Capture | Charge | Refund | ExpireGrant) -> bytes:
+def payload_hash(operation: Grant | Capture | Charge | Refund | ExpireGrant | ExpireExcess) -> bytes:
     """Return 32 bytes that are the same for a repeated operation and for no other under its key."""
     return hashlib.sha256(orjson.dumps([type(operation).__name__, _plain(operation)])).digest()
 

@@ -14,6 +14,7 @@ from metering.connection import Connection
 from metering.operations import (
     Capture,
     Charge,
+    ExpireExcess,
     ExpireGrant,
     ExpireHold,
     Grant,
@@ -100,7 +101,7 @@ async def _load_row(connection: Connection, tenant_id: UUID, operations: Sequenc
             _money_keys(operations),
             [day for day, _ in budgets],
             [scope for _, scope in budgets],
-            any(isinstance(operation, Capture | Charge | Refund | ExpireGrant) for operation in operations),
+            any(isinstance(o, Capture | Charge | Refund | ExpireGrant | ExpireExcess) for o in operations),
             [operation.grant_id for operation in operations if isinstance(operation, ExpireGrant)],
         )
         if row is None:
@@ -122,7 +123,7 @@ def _hold_keys(operations: Sequence[Operation]) -> list[str]:
 
 
 def _money_keys(operations: Sequence[Operation]) -> list[str]:
-    keys = [operation.key for operation in operations if isinstance(operation, Capture | Charge | Refund)]
+    keys = [o.key for o in operations if isinstance(o, Capture | Charge | Refund | ExpireExcess)]
     return [*keys, *(grant_key(o.reference) for o in operations if isinstance(o, Grant))]
 
 

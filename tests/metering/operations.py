@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 from uuid import UUID, uuid5
 
-from metering.operations import BudgetLimit, Capture, Charge, Grant, Hold, ReceiptDraft, Refund
+from metering.operations import BudgetLimit, Capture, Charge, Grant, GrantKind, Hold, ReceiptDraft, Refund
 from metering.rates import Item, Line, RateCard, RateCards
 from tests.metering.spending import some_id
 
@@ -18,11 +18,17 @@ def grant_id_of(reference: str) -> UUID:
     return uuid5(UUID(int=0), reference)
 
 
-def grant(amount: int, reference: str = "invoice 1", *, expires_at: datetime | None = None) -> Grant:
+def grant(
+    amount: int,
+    reference: str = "invoice 1",
+    *,
+    expires_at: datetime | None = None,
+    kind: GrantKind = "manual",
+) -> Grant:
     return Grant(
         reference=reference,
         grant_id=grant_id_of(reference),
-        kind="manual",
+        kind=kind,
         amount_millicredits=amount,
         reason="test",
         expires_at=expires_at,

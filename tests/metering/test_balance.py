@@ -12,6 +12,7 @@ from metering.operations import (
     Applied,
     BudgetLimit,
     Ended,
+    ExpireExcess,
     ExpireGrant,
     ExpireHold,
     Held,
@@ -215,6 +216,39 @@ def test_one_grant_expires_in_parts_as_holds_end_and_each_part_has_a_key_of_its_
     assert (books.wallet.balance, left(books)) == (0, {1: 0})
 
 
+def beginning(day: str, amount: int, *, keep: int) -> tuple[Operation, Operation]:
+    """What a cycle begins with: the excess of earlier packages goes, and the new package comes."""
+    reference = f"plan:2026-{day}"
+    excess = ExpireExcess(key=f"rollover:2026-{day}", before_reference=reference, keep_millicredits=keep)
+    return excess, grant(amount, reference, kind="plan")
+
+
+def test_earlier_packages_keep_what_rolls_over_the_oldest_goes_first_and_a_repetition_takes_nothing() -> None:
+    books = empty_books()
+    decided(books, *beginning("09-30", 100, keep=120), charge("turn:1", 15), *beginning("10-31", 100, keep=120))
+    third = beginning("11-30", 100, keep=120)
+    outcomes = decided(books, *third, *third)
+    assert [outcome.amount_millicredits for outcome in outcomes if isinstance(outcome, Applied)] == [-65, 100] * 2
+    assert [row.remaining for row in books.grants.values()] == [20, 100, 100]
+    assert books.wallet.balance == 220
+
+
+def test_what_was_bought_beside_the_packages_and_what_holds_need_does_not_go() -> None:
+    books = empty_books()
+    decided(books, *beginning("09-30", 100, keep=0), grant(40, "invoice 1"), hold("a", 130))
+    [outcome, _] = decided(books, *beginning("10-31", 100, keep=0))
+    assert isinstance(outcome, Applied)
+    assert outcome.amount_millicredits == -10
+    assert [row.remaining for row in books.grants.values()] == [90, 40, 100]
+
+
+def test_where_all_rolls_over_nothing_is_written() -> None:
+    books = empty_books()
+    decided(books, *beginning("09-30", 100, keep=100))
+    [outcome, _] = decided(books, *beginning("10-31", 100, keep=100))
+    assert isinstance(outcome, Ended)
+
+
 def test_a_renewed_hold_is_not_expired() -> None:
     books = empty_books()
     decided(books, grant(100), hold("a", 60))
@@ -235,6 +269,7 @@ def test_nothing_that_would_move_credits_the_wrong_way_can_be_asked() -> None:
         lambda: hold("a", 10, 20),
         lambda: receipt(-1),
         lambda: refund("r", "c", -1),
+        lambda: ExpireExcess(key="k", before_reference="r", keep_millicredits=-1),
     ):
         with pytest.raises(ValueError, match="millicredits"):
             make()

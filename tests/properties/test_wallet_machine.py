@@ -18,6 +18,7 @@ from metering.operations import (
     BudgetLimit,
     Capture,
     Charge,
+    ExpireExcess,
     ExpireGrant,
     ExpireHold,
     Grant,
@@ -69,6 +70,15 @@ class WalletMachine(RuleBasedStateMachine):
     def grant(self, amount: int, expires_s: int | None) -> None:
         expires_at = None if expires_s is None else self.model.now + timedelta(seconds=expires_s)
         self.grants.append(make.grant(amount, f"invoice {next(self.number)}", expires_at=expires_at))
+        self.ask(self.grants[-1])
+
+    @rule(amount=st.integers(1, 80), expires_s=EXPIRIES_S)
+    def begin_a_cycle(self, amount: int, expires_s: int | None) -> None:
+        """What earlier packages have left beyond 50 goes, and the next one comes."""
+        reference = f"plan:{next(self.number):05d}"
+        self.ask(ExpireExcess(key=f"rollover:{reference}", before_reference=reference, keep_millicredits=50))
+        expires_at = None if expires_s is None else self.model.now + timedelta(seconds=expires_s)
+        self.grants.append(make.grant(amount, reference, expires_at=expires_at, kind="plan"))
         self.ask(self.grants[-1])
 
     @rule(most=AMOUNTS, less=AMOUNTS, may_shrink=st.booleans(), limited=st.booleans())

@@ -9,6 +9,7 @@ from metering.operations import (
     Capture,
     Charge,
     Ended,
+    ExpireExcess,
     ExpireGrant,
     ExpireHold,
     Grant,
@@ -44,6 +45,7 @@ class Lot:
     left: int
     granted_at: datetime
     expires_at: datetime
+    package: str = ""  # its reference, if a plan granted it
 
 
 @dataclass
@@ -75,7 +77,9 @@ class Model:
     def answer(self, operation: Operation) -> Answer:
         match operation:
             case Grant():
-                return self._grant(operation.grant_id, operation.amount_millicredits, operation.expires_at or FAR)
+                answer = self._grant(operation.grant_id, operation.amount_millicredits, operation.expires_at or FAR)
+                self.lots[operation.grant_id].package = operation.reference if operation.kind == "plan" else ""
+                return answer
             case Hold():
                 return self._hold(operation)
             case Capture():
@@ -84,7 +88,7 @@ class Model:
                 return self._charge(operation.key, operation.receipt.total_millicredits)
             case Refund():
                 return self._refund(operation)
-            case Release() | ExpireHold() | ExpireGrant():
+            case Release() | ExpireHold() | ExpireGrant() | ExpireExcess():
                 return self._end(operation)
 
     def _grant(self, grant_id: UUID, amount: int, expires_at: datetime) -> Answer:
@@ -152,8 +156,10 @@ class Model:
         self.paused = False
         return "Applied", total
 
-    def _end(self, operation: Release | ExpireHold | ExpireGrant) -> Answer:
+    def _end(self, operation: Release | ExpireHold | ExpireGrant | ExpireExcess) -> Answer:
         match operation:
+            case ExpireExcess():
+                return self._expire_excess(operation)
             case Release():
                 self.open_holds.pop(operation.hold_key, None)
             case ExpireHold():
@@ -167,3 +173,13 @@ class Model:
                     lot.left -= amount
                     return "Applied", -amount
         return "Ended", ""
+
+    def _expire_excess(self, operation: ExpireExcess) -> Answer:
+        earlier = [lot for lot in self.lots.values() if "" < lot.package < operation.before_reference]
+        live = sorted((lot for lot in earlier if lot.expires_at > self.now), key=lambda lot: lot.package)
+        excess = sum(lot.left for lot in live) - operation.keep_millicredits
+        amount = left = max(0, min(excess, self.balance - self.held))
+        for lot in live:
+            part = min(lot.left, left)
+            lot.left, left = lot.left - part, left - part
+        return ("Applied", -amount) if amount else ("Ended", "")
