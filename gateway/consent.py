@@ -1,20 +1,35 @@
-"""Consent words on WhatsApp (pure): obeyed before the agent sees the text.
+"""Consent words (pure): obeyed before the agent sees the text.
 
-Meta does not handle free text, so the gateway must. Only a message that is nothing but the word counts:
+WhatsApp: Meta does not handle free text, so the gateway must. Only a message that is nothing but the word counts:
 "Stop, ich habe eine Frage" is a question. CANCEL, END, QUIT and YES are ordinary words in a talk with a
-business and mean nothing here; on SMS, Twilio's own list decides instead.
+business and mean nothing there.
+
+SMS: Twilio obeys its own list before we hear of the message, so exactly that list is mirrored, and nothing that
+Twilio would let pass. Where the webhook says what Twilio has done (OptOutType), that decides and not the words.
 """
 
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+
+from gateway.channels.base import OptOutWord
 
 STOP_WORDS = frozenset({"stop", "stopp", "stopall", "unsubscribe", "optout", "abmelden", "abbestellen", "austragen"})
+SMS_WORDS: Mapping[str, OptOutWord] = {
+    **dict.fromkeys(("stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"), "stop"),
+    **dict.fromkeys(("start", "yes", "unstop"), "start"),
+    **dict.fromkeys(("help", "info"), "help"),
+}
 LONGEST_KEYWORD = 60  # characters; a longer message is talk, not a command
 
 
 def is_stop(text: str) -> bool:
-    """Return whether a message is a single word that ends all writing. Any later own message opens it again."""
+    """Return whether a WhatsApp message is a single word that ends all writing. Any later own message opens it again."""
     return plain_words(text).replace("-", "") in STOP_WORDS
+
+
+def sms_word(text: str) -> OptOutWord | None:
+    """Return what Twilio takes an SMS for that is one of its keywords, whatever its case and the blanks around it."""
+    return SMS_WORDS.get(text.strip().lower())
 
 
 def is_keyword(text: str, keywords: Collection[str]) -> bool:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway.consent import LONGEST_KEYWORD, STOP_WORDS, is_keyword, is_stop, stopped_text
+from gateway.channels.base import OptOutWord
+from gateway.consent import LONGEST_KEYWORD, STOP_WORDS, is_keyword, is_stop, sms_word, stopped_text
 
 
 @pytest.mark.parametrize("word", sorted(STOP_WORDS))
@@ -42,6 +43,45 @@ def test_a_stop_word_is_known_in_other_writings(text: str) -> None:
 )
 def test_ordinary_talk_says_nothing_about_consent(text: str) -> None:
     assert not is_stop(text)
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("STOP STOPALL UNSUBSCRIBE CANCEL END QUIT REVOKE OPTOUT", "stop"),
+        ("START YES UNSTOP", "start"),
+        ("HELP INFO", "help"),
+    ],
+)
+def test_sms_knows_twilios_keywords_in_any_case_with_blanks_around_them(words: str, meant: OptOutWord) -> None:
+    for word in words.split():
+        assert {sms_word(form) for form in (word, word.lower(), word.title(), f" {word}\r\n", f"\t{word}\u00a0")} == {
+            meant
+        }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "STOP PLEASE",
+        "Stop.",
+        "STOP!",
+        "STOPP",
+        "Abmelden",
+        "opt-out",
+        "opt out",
+        "YES YES",
+        "Ja",
+        "the end",
+        "\uff33\uff34\uff2f\uff30",
+        "\u017ftop",
+        "STOP 🛑",
+    ],
+)
+def test_what_twilio_lets_pass_is_no_keyword_on_sms(text: str) -> None:
+    assert sms_word(text) is None
 
 
 def test_a_keyword_is_the_whole_message() -> None:
