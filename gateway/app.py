@@ -24,6 +24,7 @@ from gateway.group_commit import Ledger
 from gateway.ids import uuid7
 from gateway.inbox import accepting
 from gateway.limits import Limits
+from gateway.low_balance import telling_of_low_balance
 from gateway.metrics import Metrics
 from gateway.migrate import upgrade
 from gateway.resume import wake_waiting
@@ -67,7 +68,7 @@ def build_services(
         settings=settings,
         limits=limits,
         db=db,
-        ledger=Ledger(db, now=now, on_resumed=wake_waiting),
+        ledger=Ledger(db, now=now, on_resumed=wake_waiting, on_low=telling_of_low_balance(new_id)),
         rate_cards=load_rate_cards(),
         plans=load_plans(settings.plans_file),
         count_tokens=_counter(settings),

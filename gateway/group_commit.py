@@ -6,7 +6,7 @@ repeated one by one, so that a bad row harms nobody else; a caller that is cance
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -15,7 +15,19 @@ from gateway.db import Database
 from gateway.errors import DatabaseUnavailableError
 from metering import ledger
 from metering.connection import Connection
-from metering.operations import Applied, Ended, ExpireHold, Held, Hold, MustWait, Operation, Outcome, Refused, Release
+from metering.operations import (
+    Applied,
+    Ended,
+    ExpireHold,
+    Held,
+    Hold,
+    LowBalance,
+    MustWait,
+    Operation,
+    Outcome,
+    Refused,
+    Release,
+)
 
 OTHER_PROCESSES_POLL_S = 0.2  # their holds end without a word to this process
 
@@ -23,6 +35,7 @@ Check = Callable[[Connection], Awaitable[bool]]
 Write = Callable[[Connection, Outcome], Awaitable[None]]
 Draw = Callable[[Connection], Awaitable[Operation | None]]
 OnResumed = Callable[[Connection, UUID, datetime], Awaitable[None]]
+OnLow = Callable[[Connection, UUID, LowBalance, datetime], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +66,25 @@ class _Tenant:
 
 
 class Ledger:
-    """Submits operations in batches. Nothing is kept of a tenant that nobody is waiting for."""
+    """Submits operations in batches. Nothing is kept of a tenant that nobody is waiting for.
+
+    `on_resumed` is called in the transaction that ends a pause, `on_low` in the one that takes a balance to a level of
+    its mark, if anybody is to be told.
+    """
 
     def __init__(
-        self, db: Database, *, now: Callable[[], datetime], on_resumed: OnResumed, batch_max: int = 256
+        self,
+        db: Database,
+        *,
+        now: Callable[[], datetime],
+        on_resumed: OnResumed,
+        on_low: OnLow | None = None,
+        batch_max: int = 256,
     ) -> None:
         self._db = db
         self._now = now
         self._on_resumed = on_resumed
+        self._on_low = on_low
         self._batch_max = batch_max
         self._tenants: defaultdict[UUID, _Tenant] = defaultdict(_Tenant)
 
@@ -154,8 +178,7 @@ class Ledger:
                 companion = waiting.companion
                 if companion is not None and companion.write is not None and not isinstance(outcome, MustWait):
                     await companion.write(connection, outcome)
-            if any(isinstance(outcome, Applied) and outcome.resumed for outcome in outcomes):
-                await self._on_resumed(connection, tenant_id, now)
+            await self._tell(connection, tenant_id, outcomes, now)
         for waiting, settled in decided.items():
             if not waiting.done.done():
                 waiting.done.set_result(settled)
@@ -163,10 +186,27 @@ class Ledger:
             tenant.changed.set()
             tenant.changed = asyncio.Event()
 
+    async def _tell(self, connection: Connection, tenant_id: UUID, outcomes: Sequence[Outcome], now: datetime) -> None:
+        if any(isinstance(outcome, Applied) and outcome.resumed for outcome in outcomes):
+            await self._on_resumed(connection, tenant_id, now)
+        if self._on_low is not None:
+            for low in _lowest(outcomes):
+                await self._on_low(connection, tenant_id, low, now)
+
     def _forget(self, tenant_id: UUID, tenant: _Tenant) -> None:
         idle = tenant.task is None and not tenant.queue and not tenant.holds_waiting
         if idle and self._tenants.get(tenant_id) is tenant:
             del self._tenants[tenant_id]
+
+
+def _lowest(outcomes: Sequence[Outcome]) -> Iterable[LowBalance]:
+    """Return the lowest level that was reached of each mark: who hears of a tenth need not hear of a fifth."""
+    lowest: dict[int, LowBalance] = {}
+    for outcome in outcomes:
+        low = outcome.low if isinstance(outcome, Applied | Refused) else None
+        if low is not None and (low.full_sequence not in lowest or low.percent < lowest[low.full_sequence].percent):
+            lowest[low.full_sequence] = low
+    return lowest.values()
 
 
 def _moves_credits(waiting: _Waiting) -> bool:

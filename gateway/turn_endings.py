@@ -16,7 +16,7 @@ from gateway.turn_begin import RunningTurn, day_of
 from gateway.turn_scene import lock_mode
 from gateway.turn_store import TurnEnd, TurnState, WaitingFor, end_turn, give_back
 from metering.connection import Connection
-from metering.operations import Refused, Release
+from metering.operations import Release
 
 
 def window_is_open(services: Services, turn: RunningTurn) -> bool:
@@ -36,8 +36,8 @@ async def window_closed(services: Services, turn: RunningTurn) -> None:
     _count(services, "window_closed")
 
 
-async def no_credits(services: Services, turn: RunningTurn, refusal: Refused | None) -> None:
-    """Wait for credits: the customer gets the away text once a day, the owner is told once a day."""
+async def no_credits(services: Services, turn: RunningTurn) -> None:
+    """Wait for credits: the customer gets the away text once a day; the owner has been told when the wallet paused."""
     async with services.db.transaction(turn.tenant_id) as connection:
         if not await _is_paused(connection, turn.tenant_id):  # a grant came in between: answer after all
             now = services.now()
@@ -46,10 +46,6 @@ async def no_credits(services: Services, turn: RunningTurn, refusal: Refused | N
             services, connection, turn, "no_credits", waiting_for="credits", failure="insufficient_credits"
         ):
             await _send_away_text(services, connection, turn)
-            detail = {"needed_millicredits": refusal.needed_millicredits} if refusal is not None else {}
-            await _tell(
-                services, connection, turn, "paused", once_per=day_of(services, turn.scene).isoformat(), detail=detail
-            )
     _announce(services, turn)
     _count(services, "no_credits")
 

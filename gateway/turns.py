@@ -60,7 +60,7 @@ async def _may_answer(services: Services, turn: RunningTurn) -> bool:
     elif not agent_answers(turn.configuration, services.now()):
         await turn_endings.away(services, turn)
     elif turn.scene.wallet_state == "paused":
-        await turn_endings.no_credits(services, turn, None)
+        await turn_endings.no_credits(services, turn)
     else:
         return True
     return False
@@ -125,7 +125,7 @@ async def _hold(services: Services, turn: RunningTurn, quote: Quote) -> Held | N
         case Refused(reason="credits_in_flight"):
             await _let_go(services, turn, abandoned=False, after_s=IN_FLIGHT_RETRY_S)
         case Refused():
-            await turn_endings.no_credits(services, turn, outcome)
+            await turn_endings.no_credits(services, turn)
         case None:
             raise AssertionError("a hold without a check is decided")
     return None

@@ -29,7 +29,7 @@ from metering.operations import (
     Refused,
     Release,
 )
-from metering.posting import payload_hash, post, replayed
+from metering.posting import fallen_to, payload_hash, post, replayed
 from metering.rates import ABSORBED_MILLICREDITS, Item, Line
 
 
@@ -295,4 +295,5 @@ def _refused(
         balance_millicredits=books.wallet.balance,
         scope=scope,
         paused_now=paused_now,
+        low=fallen_to(books.wallet, 0) if paused_now else None,
     )

@@ -24,6 +24,8 @@ class WalletRow:
     sequence: int
     chain_hash: bytes
     paused: bool
+    full: int = 0  # the mark: the balance right after the last grant, and that grant's entry
+    full_sequence: int = 0
 
     @property
     def available(self) -> int:

@@ -191,6 +191,16 @@ Operation = Grant | Hold | Capture | Charge | Release | ExpireHold | Refund | Ex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LowBalance:
+    """The balance has fallen to a level of its mark, which is the balance right after the last grant."""
+
+    percent: int  # 20, 10, or 0: nothing more can be paid
+    balance_millicredits: int
+    full_millicredits: int
+    full_sequence: int  # names the mark: the grant's entry, 0 if there was none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
     """A ledger entry was written (or had been written before under this key: `replayed`)."""
 
@@ -202,6 +212,7 @@ class Applied:
     receipt_id: UUID | None = None
     absorbed_millicredits: int = 0
     resumed: bool = False  # the wallet was paused before this
+    low: LowBalance | None = None
     replayed: bool = False
 
 
@@ -238,6 +249,7 @@ class Refused:
     balance_millicredits: int = 0
     scope: str | None = None
     paused_now: bool = False  # this refusal is the one that paused the tenant
+    low: LowBalance | None = None
 
 
 Outcome = Applied | Held | Ended | MustWait | Refused

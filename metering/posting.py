@@ -8,8 +8,9 @@ from uuid import UUID
 
 import orjson
 
-from metering.books import Books, KnownKey, Posting
+from metering.books import Books, KnownKey, Posting, WalletRow
 from metering.chain import Entry, EntryKind, chain_hash
+from metering.low_balance import level_reached
 from metering.operations import (
     Applied,
     Capture,
@@ -17,6 +18,7 @@ from metering.operations import (
     ExpireExcess,
     ExpireGrant,
     Grant,
+    LowBalance,
     Outcome,
     ReceiptDraft,
     Refund,
@@ -64,12 +66,41 @@ def post(
     resumed = wallet.paused and kind in ("grant", "refund") and amount > 0
     if resumed:
         wallet.paused = False
+    low = _measured(wallet, entry, receipt)
     books.wallet_changed = True
     books.keys[key] = KnownKey(payload, entry)
     books.postings.append(
         Posting(entry=entry, hash=wallet.chain_hash, payload_hash=payload, grants=list(grants), receipt=receipt)
     )
-    return _applied(entry, absorbed=absorbed, resumed=resumed)
+    return _applied(entry, absorbed=absorbed, resumed=resumed, low=low)
+
+
+def fallen_to(wallet: WalletRow, percent: int) -> LowBalance:
+    """Return what is told of a wallet that has reached a level of its mark."""
+    return LowBalance(
+        percent=percent,
+        balance_millicredits=wallet.balance,
+        full_millicredits=wallet.full,
+        full_sequence=wallet.full_sequence,
+    )
+
+
+def _measured(wallet: WalletRow, entry: Entry, receipt: ReceiptDraft | None) -> LowBalance | None:
+    """Move the mark with a grant; say which level of it a fall has reached.
+
+    Rent that is paid before anything else was used is part of what was bought, so the mark comes down with it.
+    """
+    is_rent = receipt is not None and receipt.subject == "rental"
+    if entry.kind == "grant":
+        wallet.full, wallet.full_sequence = entry.balance_after_millicredits, entry.sequence
+    elif is_rent and entry.balance_before_millicredits == wallet.full:
+        wallet.full = entry.balance_after_millicredits
+    else:
+        percent = level_reached(
+            before=entry.balance_before_millicredits, after=entry.balance_after_millicredits, full=wallet.full
+        )
+        return None if percent is None else fallen_to(wallet, percent)
+    return None
 
 
 def replayed(books: Books, key: str, payload: bytes) -> Outcome:
@@ -80,7 +111,9 @@ def replayed(books: Books, key: str, payload: bytes) -> Outcome:
     return _applied(known.entry, replayed=True)
 
 
-def _applied(entry: Entry, *, absorbed: int = 0, resumed: bool = False, replayed: bool = False) -> Applied:
+def _applied(
+    entry: Entry, *, absorbed: int = 0, resumed: bool = False, replayed: bool = False, low: LowBalance | None = None
+) -> Applied:
     return Applied(
         key=entry.key,
         sequence=entry.sequence,
@@ -91,6 +124,7 @@ def _applied(entry: Entry, *, absorbed: int = 0, resumed: bool = False, replayed
         absorbed_millicredits=absorbed,
         resumed=resumed,
         replayed=replayed,
+        low=low,
     )
 
 

@@ -32,7 +32,8 @@ _GRANT_COLUMNS = """g.grant_id, g.kind, g.reference, g.reason, g.amount_millicre
 # The wallet is locked and everything else read in one statement. If the lock had to be waited for, what was read
 # beside it is from before: then the version that was read is not the version that was locked, and all is read again.
 _LOAD = f"""
-SELECT w.balance_millicredits, w.held_millicredits, w.sequence, w.chain_hash, w.state,
+SELECT w.balance_millicredits, w.held_millicredits, w.sequence, w.chain_hash, w.state, w.full_millicredits,
+  w.full_sequence,
   w.xmin::text = (SELECT seen.xmin::text FROM wallet seen WHERE seen.tenant_id = $1) AS fresh,
   ARRAY(SELECT ROW(key, amount_millicredits, state, captured_millicredits, rate_card, budget_day, budget_scopes,
                    opened_at, expires_at, ended_at)
@@ -72,6 +73,8 @@ async def load(connection: Connection, tenant_id: UUID, operations: Sequence[Ope
             sequence=row["sequence"],
             chain_hash=row["chain_hash"],
             paused=row["state"] == "paused",
+            full=row["full_millicredits"],
+            full_sequence=row["full_sequence"],
         ),
     )
     for values in row["holds"]:

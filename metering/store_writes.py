@@ -172,7 +172,7 @@ less AS (
   WHERE b.tenant_id = $1 AND b.day = moved.day AND b.scope = moved.scope)
 UPDATE wallet SET balance_millicredits = $24, held_millicredits = $25, sequence = $26, chain_hash = $27,
   state = CASE WHEN $28 THEN 'paused' ELSE 'active' END,
-  paused_at = CASE WHEN $28 THEN coalesce(paused_at, $15) END
+  paused_at = CASE WHEN $28 THEN coalesce(paused_at, $15) END, full_millicredits = $29, full_sequence = $30
 WHERE tenant_id = $1
 """
 
@@ -208,6 +208,8 @@ async def _write_wallet(connection: Connection, books: Books) -> None:
         wallet.sequence,
         wallet.chain_hash,
         wallet.paused,
+        wallet.full,
+        wallet.full_sequence,
     )
 
 
