@@ -5,6 +5,7 @@ MeteringError
 │   └── UnknownRateCardError   no rate card of that version, or none for that day
 ├── RateCardError              the operator must change the rate-card file; carries every problem found
 ├── PlansError                 the operator must change the plans file; carries every problem found
+├── VolumeError                a volume to be priced has numbers that cannot be; carries every problem found
 ├── CreditsError               an amount of credits cannot be read; says how to write it
 └── VocabularyError            tokens cannot be counted: the installation is damaged
 
@@ -45,6 +46,14 @@ class RateCardError(MeteringError):
 
 class PlansError(MeteringError):
     """The plans file does not hold together."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+
+
+class VolumeError(MeteringError):
+    """A volume to be priced that cannot be."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from agents.errors import AgentsError, ConfigurationError
 from gateway.cli.output import print_error
 from gateway.errors import BadInputError, SettingsError, TurnmeterError
-from metering.errors import CreditsError, MeteringError, PlansError, RateCardError
+from metering.errors import CreditsError, MeteringError, PlansError, RateCardError, VolumeError
 
 if TYPE_CHECKING:
     from gateway.services import Services
@@ -60,7 +60,7 @@ def exit_code_of(command: Callable[[], object]) -> int:
     """Run a command; print what went wrong to stderr and return the exit code for it."""
     try:
         command()
-    except (ConfigurationError, PlansError, RateCardError) as error:
+    except (ConfigurationError, PlansError, RateCardError, VolumeError) as error:
         for problem in error.problems:
             print_error(problem)
         return BAD_INPUT

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from metering.credits import MILLICREDITS
+from metering.price import CONVERSATION_ANSWERS, CONVERSATION_INPUT_TOKENS, CONVERSATION_OUTPUT_TOKENS
 from metering.rates import Item, load_rate_cards
 from metering.tokens import CountTokens, load_counter
 
@@ -24,6 +25,8 @@ class Conversation:
 
     answers: int
     credits: float
+    input_tokens: int
+    output_tokens: int
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +37,19 @@ def count_tokens(tmp_path_factory: pytest.TempPathFactory) -> CountTokens:
 def charged(turns: Sequence[tuple[str, str]], count_tokens: CountTokens) -> Conversation:
     card = load_rate_cards().version("2026-01")
     replayed, answers, cost, asked = PROMPT_TOKENS, 0, 0, False
+    input_tokens, output_tokens = 0, 0
     for speaker, text in turns:
         tokens = count_tokens(text)
         if speaker == "agent":
             cost += card.line(Item.CHAT_OUTPUT, tokens).amount_millicredits
+            output_tokens += tokens
             if asked:
                 cost += card.line(Item.CHAT_INPUT, replayed).amount_millicredits
+                input_tokens += replayed
                 answers += 1
         asked = speaker == "customer"
         replayed += tokens
-    return Conversation(answers, cost / MILLICREDITS)
+    return Conversation(answers, cost / MILLICREDITS, input_tokens, output_tokens)
 
 
 def recorded(name: str, count_tokens: CountTokens) -> list[Conversation]:
@@ -90,6 +96,8 @@ def test_a_conversation_of_nine_exchanges_costs_what_is_promised(count_tokens: C
         ("customer", "Haben Sie am Samstagvormittag noch einen Termin für einen Damenschnitt frei?"),
         ("agent", "Ja, am Samstag um 9:30 Uhr und um 11:15 Uhr. Welcher Termin passt Ihnen besser?"),
     ]
-    conversation = charged(exchange * 9, count_tokens)
-    assert conversation.answers == 9
+    conversation = charged(exchange * CONVERSATION_ANSWERS, count_tokens)
+    assert conversation.answers == CONVERSATION_ANSWERS == 9
+    assert conversation.input_tokens == pytest.approx(CONVERSATION_INPUT_TOKENS, rel=0.15)
+    assert conversation.output_tokens == pytest.approx(CONVERSATION_OUTPUT_TOKENS, rel=0.15)
     assert conversation.credits == pytest.approx(PROMISED_CREDITS, rel=0.15)
