@@ -23,12 +23,12 @@ LONGEST_KEYWORD = 60  # characters; a longer message is talk, not a command
 
 
 def is_stop(text: str) -> bool:
-    """Return whether a WhatsApp message is a single word that ends all writing. Any later own message opens it again."""
+    """Return whether a WhatsApp message is one word that ends all writing. Any later own message opens it again."""
     return plain_words(text).replace("-", "") in STOP_WORDS
 
 
 def sms_word(text: str) -> OptOutWord | None:
-    """Return what Twilio takes an SMS for that is one of its keywords, whatever its case and the blanks around it."""
+    """Return what Twilio takes an SMS for if it is one of its keywords, whatever its case and blanks around it."""
     return SMS_WORDS.get(text.strip().lower())
 
 
