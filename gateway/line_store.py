@@ -3,16 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal
 from uuid import UUID
 
 from gateway.channels.base import LineAddress
 from gateway.errors import BadInputError
 from gateway.line_file import LineTable
+from gateway.rental_days import LineState
 from gateway.secret_box import SecretBox
 from metering.connection import Connection
-
-LineState = Literal["active", "suspended", "released"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +27,17 @@ class LineRow:
     whatsapp_access_token_encrypted: bytes | None = field(repr=False)
     state: LineState
     provisioned_on: date
+    rented_until: date | None
+    unpaid_since: date | None
+    twilio_number_sid: str | None
 
 
 async def list_lines(connection: Connection, tenant_id: UUID) -> list[LineRow]:
     """Return the tenant's lines by number."""
     rows = await connection.fetch(
         """SELECT line_id, number, kind, channels, agent_id, whatsapp_provider, whatsapp_phone_number_id,
-                  whatsapp_access_token_encrypted, state, provisioned_on
+                  whatsapp_access_token_encrypted, state, provisioned_on, rented_until, unpaid_since,
+                  twilio_number_sid
            FROM line WHERE tenant_id = $1 ORDER BY number""",
         tenant_id,
     )
@@ -50,17 +52,20 @@ async def insert_line(
     line_id: UUID,
     agent_id: UUID,
     secret_box: SecretBox,
-    state: LineState,
     day: date,
     now: datetime,
+    twilio_number_sid: str | None = None,
 ) -> None:
-    """Make a line and let its addresses lead to it. Raises BadInputError if one of them is in use."""
+    """Make a line whose months count from a day, none paid yet, and let its addresses lead to it.
+
+    Raises BadInputError if one of them is in use.
+    """
     await _direct(connection, tenant_id, line_id, line)
     await connection.execute(
         """INSERT INTO line (tenant_id, line_id, number, kind, channels, agent_id, whatsapp_provider,
                              whatsapp_phone_number_id, whatsapp_access_token_encrypted, state, provisioned_on,
-                             created_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)""",
+                             created_at, twilio_number_sid)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'suspended', $10, $11, $12)""",
         tenant_id,
         line_id,
         line.number,
@@ -70,9 +75,9 @@ async def insert_line(
         line.whatsapp_provider,
         line.whatsapp_phone_number_id,
         _token(secret_box, line, None),
-        state,
         day,
         now,
+        twilio_number_sid,
     )
 
 
@@ -97,17 +102,19 @@ async def update_line(
     return True
 
 
-async def set_state(
-    connection: Connection, tenant_id: UUID, line_id: UUID, *, state: LineState, provisioned_on: date
-) -> None:
-    """Set a line's state and the day its rental months count from."""
+async def take_again(connection: Connection, tenant_id: UUID, line_id: UUID, line: LineTable, *, day: date) -> None:
+    """Let a line that was given up be one again whose months count from a day, none paid yet.
+
+    Raises BadInputError if one of its addresses is in use.
+    """
     await connection.execute(
-        "UPDATE line SET state = $3, provisioned_on = $4 WHERE tenant_id = $1 AND line_id = $2",
+        """UPDATE line SET state = 'suspended', provisioned_on = $3, rented_until = NULL, unpaid_since = NULL
+           WHERE tenant_id = $1 AND line_id = $2""",
         tenant_id,
         line_id,
-        state,
-        provisioned_on,
+        day,
     )
+    await _direct(connection, tenant_id, line_id, line)
 
 
 async def check_addresses(

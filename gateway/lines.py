@@ -1,7 +1,8 @@
 """Applying a lines-and-agents file to a tenant, as often as one likes, and writing it back.
 
 A new line pays its first month when it is made, in the same transaction. What cannot be paid is made all
-the same, suspended, and tried again by the next apply. Lines that a file does not name are left alone.
+the same, suspended, and tried again by the next apply, as by every grant. Lines that a file does not name are left
+alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,18 +15,18 @@ from agents.errors import ConfigurationError
 from agents.store import create_agent, find_agent, list_agents, publish, read_version
 from gateway.group_commit import Companion
 from gateway.line_file import LineTable, TenantFile
-from gateway.line_store import LineRow, LineState, check_addresses, insert_line, list_lines, set_state, update_line
-from gateway.resume import wake_line
+from gateway.line_store import LineRow, check_addresses, insert_line, list_lines, take_again, update_line
+from gateway.rental_days import LineState, Rental
+from gateway.rental_payment import is_paid, note_paid, note_unpaid, rental_charge
+from gateway.rentals import Collected, collect_rent
 from gateway.secret_box import SecretBox
 from gateway.services import Services
 from gateway.tenants import Tenant
 from gateway.toml_text import toml_text
 from metering.connection import Connection
-from metering.operations import Applied, Charge, Outcome, ReceiptDraft
-from metering.rates import Item
+from metering.operations import Applied, Outcome
 
 Change = Literal["created", "changed", "unchanged", "activated"]
-RENTAL: Mapping[str, Item] = {"local": Item.NUMBER_LOCAL, "mobile": Item.NUMBER_MOBILE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ async def apply_file(services: Services, tenant: Tenant, file: TenantFile) -> Ap
     """
     async with services.db.transaction(tenant.tenant_id) as connection:
         existing = {row.number: row for row in await list_lines(connection, tenant.tenant_id)}
-        _check_kinds(file.lines, existing)
+        _check_numbers(file.lines, existing)
         await check_addresses(connection, tenant.tenant_id, file.lines, existing)
         agents = [await _publish(connection, services, tenant, agent) for agent in file.agents]
         names = await published_agents(connection, tenant.tenant_id)
@@ -130,12 +131,19 @@ def _line_table(row: LineRow, agent_name: str) -> dict[str, object]:
     return {name: value for name, value in table.items() if value is not None}
 
 
-def _check_kinds(lines: Sequence[LineTable], existing: Mapping[str, LineRow]) -> None:
-    problems = [
-        f'line {position}: kind: this number was set up as "{existing[line.number].kind}" and is rented as such'
-        for position, line in enumerate(lines, start=1)
-        if line.number in existing and existing[line.number].kind != line.kind
-    ]
+def _check_numbers(lines: Sequence[LineTable], existing: Mapping[str, LineRow]) -> None:
+    problems = []
+    for position, line in enumerate(lines, start=1):
+        row = existing.get(line.number)
+        if row is None:
+            continue
+        if row.kind != line.kind:
+            problems.append(
+                f'line {position}: kind: this number was set up as "{row.kind}" and is rented as such; '
+                "for the other kind, order another number"
+            )
+        if row.state == "released" and row.twilio_number_sid is not None:
+            problems.append(f"line {position}: number: is being given back to Twilio; order another one")
     if problems:
         raise ConfigurationError(problems)
 
@@ -185,47 +193,56 @@ async def _rent(
     row: LineRow | None,
     change: LineChange | None,
 ) -> LineChange:
-    """Make a line, or wake one that is not active, for its first month's rent; unpaid it is suspended."""
-    now = services.now()
-    day = tenant.day(now)
-    line_id = services.new_id() if row is None else row.line_id
-    card = services.rate_cards.on(day)
-    receipt = ReceiptDraft(
-        receipt_id=services.new_id(),
-        subject="rental",
-        rate_card=card.version,
-        lines=(card.line(RENTAL[line.kind], 1),),
-        day=day,
-        line_id=line_id,
-        agent_id=agent_id,
-    )
-
-    async def write(connection: Connection, outcome: Outcome) -> None:
-        state: LineState = "active" if isinstance(outcome, Applied) else "suspended"
-        if row is not None:
-            await set_state(connection, tenant.tenant_id, line_id, state=state, provisioned_on=day)
-            if state == "active":
-                await wake_line(connection, tenant.tenant_id, line_id, now)
-            return
-        await insert_line(
-            connection,
-            tenant.tenant_id,
-            line,
-            line_id=line_id,
-            agent_id=agent_id,
-            secret_box=services.secret_box,
-            state=state,
-            day=day,
-            now=now,
-        )
-
-    charge = Charge(key=f"rental:{line_id}:{day.isoformat()}", receipt=receipt)
-    outcome = await services.ledger.submit(tenant.tenant_id, charge, Companion(write=write))
-    paid = isinstance(outcome, Applied)
+    """Make a line, or wake one that is not active, for its rent; unpaid it is suspended."""
+    if row is not None and row.state == "suspended":
+        collected = await collect_rent(services, tenant, row.line_id)
+    else:
+        collected = await _rent_anew(services, tenant, line, agent_id=agent_id, row=row)
     unpaid: Change = "created" if change is None else change.change
     return LineChange(
         number=line.number,
-        change="activated" if paid and row is not None else unpaid,
-        state="active" if paid else "suspended",
-        charged_millicredits=receipt.total_millicredits if paid else 0,
+        change="activated" if collected.state == "active" and row is not None else unpaid,
+        state=collected.state,
+        charged_millicredits=collected.charged_millicredits,
+    )
+
+
+async def _rent_anew(
+    services: Services, tenant: Tenant, line: LineTable, *, agent_id: UUID, row: LineRow | None
+) -> Collected:
+    """Make a line, or take one again that was given up; its months count from today, and the first is charged."""
+    tenant_id, day = tenant.tenant_id, tenant.day(services.now())
+    rental = Rental(
+        line_id=services.new_id() if row is None else row.line_id,
+        kind=line.kind,
+        state="suspended",
+        provisioned_on=day,
+        due_on=day,
+    )
+    charge = rental_charge(services, line_id=rental.line_id, kind=rental.kind, month=rental.month, day=day)
+
+    async def write(connection: Connection, outcome: Outcome) -> None:
+        if row is not None:
+            await take_again(connection, tenant_id, row.line_id, line, day=day)
+        else:
+            await insert_line(
+                connection,
+                tenant_id,
+                line,
+                line_id=rental.line_id,
+                agent_id=agent_id,
+                secret_box=services.secret_box,
+                day=day,
+                now=services.now(),
+            )
+        if is_paid(outcome):
+            await note_paid(services, connection, tenant_id, rental, until=rental.month.ends_on, day=day)
+        else:
+            await note_unpaid(services, connection, tenant_id, rental, day)
+
+    outcome = await services.ledger.submit(tenant_id, charge, Companion(write=write))
+    charged = isinstance(outcome, Applied) and not outcome.replayed
+    return Collected(
+        charged_millicredits=charge.receipt.total_millicredits if charged else 0,
+        state="active" if outcome is not None and is_paid(outcome) else "suspended",
     )

@@ -115,6 +115,33 @@ class LineRow(SQLModel, table=True):
     twilio_number_sid: str | None = None
 
 
+class NumberOrderRow(SQLModel, table=True):
+    """A number that is being bought for a tenant, or was."""
+
+    __tablename__ = "number_order"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "line_id", name="number_order_line"),
+        Index("number_order_open", "claimed_until", postgresql_where=text("state IN ('held', 'buying')")),
+    )
+
+    tenant_id: UUID = Field(primary_key=True)
+    order_id: UUID = Field(primary_key=True)
+    line_id: UUID
+    number: str
+    kind: str
+    country: str
+    agent_id: UUID
+    channels: list[str] = Field(sa_type=ARRAY(Text))
+    bundle_sid: str | None = None
+    address_sid: str | None = None
+    state: str = "held"
+    attempts: int = 0
+    claimed_until: datetime
+    failure: str | None = None
+    created_at: datetime
+    ended_at: datetime | None = None
+
+
 class AlertRow(SQLModel, table=True):
     """What the owner must hear of, once."""
 

@@ -9,10 +9,11 @@ from pydantic import Field
 from gateway import line_store
 from gateway.api.call import AnyRoute, Call, Nothing, Route, Told
 from gateway.api.paging import Listed, Page, next_page, parse_text_cursor, text_cursor
+from gateway.rental_days import LineState
 
 
 class Line(Told):
-    """One line. Its access token is never shown."""
+    """One line. Its access token is never shown. `rented_until` is the first day that is not paid."""
 
     id: UUID = Field(validation_alias="line_id")
     number: str
@@ -21,8 +22,10 @@ class Line(Told):
     agent_id: UUID
     whatsapp_provider: str | None
     whatsapp_phone_number_id: str | None
-    state: line_store.LineState
+    state: LineState
     provisioned_on: date
+    rented_until: date | None
+    unpaid_since: date | None
 
 
 class LinePage(Listed[Line]):

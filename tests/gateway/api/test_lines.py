@@ -14,6 +14,8 @@ async def test_lines_are_listed_without_their_secrets(acme: Caller, salon: Salon
                 "whatsapp_phone_number_id": "1000001",
                 "state": "active",
                 "provisioned_on": "2026-11-01",
+                "rented_until": None,
+                "unpaid_since": None,
             }
         ],
         "next_cursor": None,
