@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from gateway.cli.output import print_json
 from gateway.errors import BadInputError, TurnmeterError
+from gateway.rentals import collect_rents
 from gateway.services import Services
 from gateway.tenants import Tenant, find_tenant
 from metering.credits import format_credits, parse_credits
@@ -47,7 +48,7 @@ async def balance(services: Services, name_or_id: str, *, as_json: bool) -> None
 
 
 async def grant(services: Services, name_or_id: str, wanted: WantedGrant, *, as_json: bool) -> None:
-    """Put credits into a wallet, once per reference, and print what is in it now."""
+    """Put credits into a wallet, once per reference; rents that waited for them are paid. Print what is in it now."""
     async with services.db.directory() as connection:
         tenant = await find_tenant(connection, name_or_id)
     operation = _operation(services, tenant, wanted)
@@ -56,6 +57,7 @@ async def grant(services: Services, name_or_id: str, wanted: WantedGrant, *, as_
         raise BadInputError("this reference was used before, for another amount or expiry")
     if not isinstance(outcome, Applied):
         raise TurnmeterError("the grant was not made")
+    await collect_rents(services, tenant)
     _, wallet = await _wallet(services, str(tenant.tenant_id))
     if as_json:
         print_json(
