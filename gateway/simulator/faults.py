@@ -35,3 +35,29 @@ class ModelFaults:
     malformed: int = 0
     down: bool = False  # every request is answered 503
     models_down: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True, kw_only=True)
+class TwilioFaults:
+    """For the fake Twilio; as above."""
+
+    delay_s: float = 0.0  # before every answer
+    throttled: int = 0  # the next sends: 429 with code 20429
+    unwell: int = 0  # the next sends: 500 with code 20500
+    unreadable: int = 0  # the next sends: a proxy's page with status 502, and nothing was taken
+    dropped_after_accept: int = 0  # the next sends: taken, and the connection dies before the answer
+    dropped_before_accept: int = 0  # the next sends: the connection dies and nothing was taken
+    refusal_codes: list[int] = field(default_factory=list)  # the next sends: 400 with these codes
+    failed_later_codes: list[int] = field(default_factory=list)  # the next sends: 201, and `failed` after it
+    undelivered_later_codes: list[int] = field(default_factory=list)  # the next sends: `sent`, then `undelivered`
+    callbacks_lost: bool = False
+    callbacks_withheld: bool = False  # status callbacks wait for `release_callbacks`
+    callbacks_shuffled: bool = False
+    copies: int = 1  # how often every webhook is posted
+    segments_fewer: int = 0  # messages are billed as so many segments fewer than they have, but as one at least
+    segments_unsaid: bool = False  # num_segments is "0" at first, as with a Messaging Service
+    media_missing: bool = False
+    typing_refused: bool = False
+    numbers_gone: int = 0  # the next purchases: 400 with code 21422, somebody was faster
+    purchases_dropped: int = 0  # the next purchases: bought, and the connection dies before the answer
+    purchase_codes: list[int] = field(default_factory=list)  # the next purchases: 400 with these codes
