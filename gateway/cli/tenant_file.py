@@ -33,7 +33,7 @@ async def apply(services: Services, name_or_id: str, path: Path, *, as_json: boo
     if unpaid:
         print_error(
             f"not enough credits for the first month of line {', '.join(unpaid)} of the file: suspended. "
-            f'Grant credits (turnmeter credits grant "{tenant.name}" …), then apply the file again.'
+            f'Grant credits (turnmeter credits grant "{tenant.name}" …), and the rent is paid from them.'
         )
     return FAILURE if unpaid else 0
 

@@ -54,9 +54,11 @@ def test_a_line_without_credits_is_suspended_until_they_come(installation: Insta
     assert unpaid.code == 1
     assert "not enough credits for the first month of line 1" in unpaid.err
     assert "suspended" in unpaid.out
-    installation.succeed("credits", "grant", "Poor", "60000", "--reason", "Aufladung")
+    assert installation.run("apply", "Poor", str(file)).code == 1
+    granted = installation.succeed("credits", "grant", "Poor", "60000", "--reason", "Aufladung", "--json").json
+    assert (granted["granted_millicredits"], granted["balance_millicredits"]) == (60_000_000, 0)
     paid = installation.succeed("apply", "Poor", str(file), "--json").json
-    assert [(line["change"], line["state"]) for line in paid["lines"]] == [("activated", "active")]
+    assert [(line["change"], line["state"]) for line in paid["lines"]] == [("unchanged", "active")]
     assert installation.balance_millicredits("Poor") == 0
 
 
