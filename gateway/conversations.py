@@ -4,7 +4,7 @@ A conversation belongs to one contact on one line and channel. It ends after 24 
 message begins a new one, on the agent's version of that day.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -52,11 +52,17 @@ class Place:
     agent_version: int  # 0: the agent has never been published, so it cannot answer
     mode: str
     line_state: str
+    line_channels: Sequence[str]
+    whatsapp_provider: str | None
 
     @property
     def in_service(self) -> bool:
         """Whether anything may be answered here at all."""
         return self.line_state == "active" and self.agent_version > 0
+
+    def speaks(self, channel: str, provider: str) -> bool:
+        """Return whether the line has this channel, by this provider."""
+        return channel in self.line_channels and (channel != "whatsapp" or self.whatsapp_provider == provider)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +139,8 @@ async def enter(
     row = await connection.fetchrow(
         """SELECT c.conversation_id, coalesce(c.agent_id, l.agent_id) AS agent_id,
                   coalesce(c.agent_version, a.published_version, 0) AS agent_version,
-                  coalesce(c.mode, 'agent') AS mode, l.state AS line_state
+                  coalesce(c.mode, 'agent') AS mode, l.state AS line_state, l.channels AS line_channels,
+                  l.whatsapp_provider
            FROM line l
            LEFT JOIN agent a ON a.tenant_id = l.tenant_id AND a.agent_id = l.agent_id
            LEFT JOIN LATERAL (

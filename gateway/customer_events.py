@@ -5,11 +5,11 @@ from typing import assert_never
 
 import structlog
 
-from gateway import contacts, conversations, inbox_store, takeover, window_store
+from gateway import contacts, inbox_store, takeover, window_store
 from gateway.alerts import raise_alert
 from gateway.channels.base import AddressChange, Echo, Edit, Notice, Preference, Reaction, Revoke
 from gateway.conversations import SILENCE_ENDS
-from gateway.customer_messages import STALE_AFTER
+from gateway.customer_messages import STALE_AFTER, enter
 from gateway.inbox_store import NewMessage
 from gateway.parcel import Changed, DuplicateError, Parcel
 from gateway.safe_text import safe_text
@@ -23,21 +23,15 @@ log = structlog.get_logger(__name__)
 
 
 async def accept_echo(connection: Connection, parcel: Parcel, event: Echo) -> Changed:
-    """Store what the owner wrote from the Business app; from now on a person answers. Raises DuplicateError."""
+    """Store what the owner wrote from the Business app; from now on a person answers.
+
+    Raises DuplicateError and ChannelNotOnLineError.
+    """
     contact_id = await contacts.resolve(connection, parcel.tenant_id, [event.to], now=parcel.now, new_id=parcel.new_id)
     await window_store.lock_window(
         connection, parcel.tenant_id, line_id=parcel.line_id, contact_id=contact_id, channel=parcel.channel
     )
-    place = await conversations.enter(
-        connection,
-        parcel.tenant_id,
-        line_id=parcel.line_id,
-        contact_id=contact_id,
-        channel=parcel.channel,
-        reply_to=event.to,
-        now=parcel.now,
-        new_id=parcel.new_id,
-    )
+    place = await enter(connection, parcel, contact_id=contact_id, reply_to=event.to)
     message = NewMessage(
         message_id=parcel.new_id(),
         conversation_id=place.conversation_id,

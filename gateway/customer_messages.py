@@ -1,4 +1,4 @@
-"""A customer's message: stored once, its window opened, its conversation due when the burst ends."""
+"""A customer's message on WhatsApp: stored once, its window opened, its conversation due when the burst ends."""
 
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -11,13 +11,13 @@ from agents.errors import ConfigurationError
 from agents.store import read_version
 from gateway import contacts, conversations, inbox_store, takeover, window_store
 from gateway.alerts import raise_alert
-from gateway.channels.base import Inbound
+from gateway.channels.base import Address, Inbound
 from gateway.channels.whatsapp import window
 from gateway.consent import LONGEST_KEYWORD, is_keyword, is_stop, stopped_text
 from gateway.conversations import Place
 from gateway.inbox_store import NewMessage, QueueChange, Treatment
 from gateway.limits import Limits
-from gateway.parcel import Changed, DuplicateError, Parcel
+from gateway.parcel import Changed, ChannelNotOnLineError, DuplicateError, Parcel
 from gateway.safe_text import safe_json, safe_text
 from gateway.system_messages import queue_free_text
 from gateway.window_store import Window
@@ -33,11 +33,12 @@ MEDIA = frozenset({"image", "voice_note", "audio", "video", "document", "sticker
 async def accept_message(connection: Connection, parcel: Parcel, event: Inbound) -> Changed:
     """Store a customer's message, open the window and make the conversation due.
 
-    Raises DuplicateError if the message is known; the transaction is then to be rolled back.
+    Raises DuplicateError if the message is known, ChannelNotOnLineError if the line does not speak WhatsApp with this
+    provider; the transaction is then to be rolled back.
     """
     text = safe_text(event.text)
     written_at = min(event.provider_at or parcel.now, parcel.now)
-    stop = parcel.channel == "whatsapp" and event.kind in TYPED and is_stop(text)
+    stop = event.kind in TYPED and is_stop(text)
     contact_id = await contacts.resolve(
         connection,
         parcel.tenant_id,
@@ -49,20 +50,11 @@ async def accept_message(connection: Connection, parcel: Parcel, event: Inbound)
     opened = await window_store.count_message(
         connection, parcel.tenant_id, line_id=parcel.line_id, contact_id=contact_id, written_at=written_at, stop=stop
     )
-    place = await conversations.enter(
-        connection,
-        parcel.tenant_id,
-        line_id=parcel.line_id,
-        contact_id=contact_id,
-        channel=parcel.channel,
-        reply_to=event.sender.reply_to,
-        now=parcel.now,
-        new_id=parcel.new_id,
-    )
+    place = await enter(connection, parcel, contact_id=contact_id, reply_to=event.sender.reply_to)
     treatment = _treatment(place, opened, written_at, stop=stop, stale=parcel.now - written_at >= STALE_AFTER)
-    message = _message(parcel, event, place=place, contact_id=contact_id, text=text, treatment=treatment)
+    message = message_of(parcel, event, place=place, contact_id=contact_id, text=text, treatment=treatment)
     is_new, due_at = await inbox_store.store_message(
-        connection, parcel.tenant_id, message, _queue_change(parcel, event, treatment), parcel.raw
+        connection, parcel.tenant_id, message, queue_change(parcel, event, treatment), parcel.raw
     )
     if not is_new:
         raise DuplicateError
@@ -70,9 +62,26 @@ async def accept_message(connection: Connection, parcel: Parcel, event: Inbound)
         await _stop(connection, parcel, place, opened)
     elif treatment == "record" and not stop:
         await _tell_of_late_message(connection, parcel, place)
-    elif treatment == "answer" and event.kind in TYPED and await _wants_a_person(connection, parcel, place, text):
+    elif treatment == "answer" and event.kind in TYPED and await wants_a_person(connection, parcel, place, text):
         due_at = None
     return Changed(conversation_id=place.conversation_id, due_at=due_at)
+
+
+async def enter(connection: Connection, parcel: Parcel, *, contact_id: UUID, reply_to: Address) -> Place:
+    """Return the contact's conversation on the line, begun if need be. Raises ChannelNotOnLineError."""
+    place = await conversations.enter(
+        connection,
+        parcel.tenant_id,
+        line_id=parcel.line_id,
+        contact_id=contact_id,
+        channel=parcel.channel,
+        reply_to=reply_to,
+        now=parcel.now,
+        new_id=parcel.new_id,
+    )
+    if not place.speaks(parcel.channel, parcel.raw.provider):
+        raise ChannelNotOnLineError
+    return place
 
 
 def _treatment(place: Place, opened: Window, written_at: datetime, *, stop: bool, stale: bool) -> Treatment:
@@ -83,7 +92,7 @@ def _treatment(place: Place, opened: Window, written_at: datetime, *, stop: bool
     return "answer" if place.in_service else "keep"
 
 
-def _message(
+def message_of(
     parcel: Parcel, event: Inbound, *, place: Place, contact_id: UUID, text: str, treatment: Treatment
 ) -> NewMessage:
     content = dict(event.content)
@@ -120,9 +129,8 @@ async def _stop(connection: Connection, parcel: Parcel, place: Place, opened: Wi
     """End everything unanswered; confirm once, while we still may."""
     await inbox_store.end_pending(connection, parcel.tenant_id, place.conversation_id)
     newly_stopped = opened.opted_out_at is not None and opened.opted_out_before is None
-    is_open = window.is_open(
-        opened.last_customer_message_at, opened.closed_by_provider_at, parcel.now, parcel.limits.window_margin_s
-    )
+    margin_s = parcel.limits.margin_for(parcel.raw.provider)
+    is_open = window.is_open(opened.last_customer_message_at, opened.closed_by_provider_at, parcel.now, margin_s)
     if not (newly_stopped and is_open and place.in_service):
         return
     configuration = await _configuration(connection, parcel, place)
@@ -150,8 +158,11 @@ async def _tell_of_late_message(connection: Connection, parcel: Parcel, place: P
     )
 
 
-async def _wants_a_person(connection: Connection, parcel: Parcel, place: Place, text: str) -> bool:
-    """Hand over if the message is one of the owner's handover keywords; return whether it was."""
+async def wants_a_person(connection: Connection, parcel: Parcel, place: Place, text: str) -> bool:
+    """Hand over if the message is one of the owner's handover keywords; return whether it was.
+
+    An SMS that says so would have to be paid, so there is none.
+    """
     if len(text) > LONGEST_KEYWORD:
         return False
     configuration = await _configuration(connection, parcel, place)
@@ -162,7 +173,7 @@ async def _wants_a_person(connection: Connection, parcel: Parcel, place: Place, 
         parcel.tenant_id,
         place.conversation_id,
         reason="keyword",
-        text=configuration.handover_text,
+        text=configuration.handover_text if parcel.channel == "whatsapp" else "",
         trace_id=f"handover-{parcel.webhook_id.hex}",
         now=parcel.now,
         new_id=parcel.new_id,
@@ -180,7 +191,7 @@ async def _configuration(connection: Connection, parcel: Parcel, place: Place) -
         return None
 
 
-def _queue_change(parcel: Parcel, event: Inbound, treatment: Treatment) -> QueueChange:
+def queue_change(parcel: Parcel, event: Inbound, treatment: Treatment) -> QueueChange:
     return QueueChange(
         treatment=treatment,
         reply_to=event.sender.reply_to,

@@ -15,11 +15,12 @@ import structlog
 
 from agents.store import VersionCache
 from gateway import inbox_store
-from gateway.channels.base import ChannelEvent, DeliveryReport, Echo, Inbound, LineAddress, LineEvent, Malformed
+from gateway.channels.base import DeliveryReport, Echo, Inbound, LineAddress, LineEvent, Malformed
 from gateway.customer_events import accept_echo, accept_update
 from gateway.customer_messages import accept_message
 from gateway.line_directory import LineDirectory, LineOwner
-from gateway.parcel import Changed, DuplicateError, Parcel, RawBody
+from gateway.parcel import Changed, ChannelNotOnLineError, DuplicateError, Parcel, RawBody
+from gateway.received_sms import accept_sms
 from gateway.reports import apply_report
 from gateway.safe_text import safe_json, safe_text
 from gateway.services import Services
@@ -90,15 +91,14 @@ async def _accept_event(services: Services, memory: Memory, owner: LineOwner, ev
     """Accept one event; what the database can never store is put aside instead of being repeated for days."""
     for tries_left in reversed(range(TRIES_MAX)):
         try:
-            changed = await _handle(services, memory, owner, event.event, raw)
+            changed = await _handle(services, memory, owner, event, raw)
         except DuplicateError:
             return
         except asyncpg.DeadlockDetectedError:
             if not tries_left:
                 raise
-        except NEVER_STORABLE as error:
-            log.exception("event_not_storable", tenant_id=str(owner.tenant_id), line_id=str(owner.line_id))
-            await _quarantine(services, raw.provider, "not_storable", type(error).__name__, _written([event]))
+        except (ChannelNotOnLineError, *NEVER_STORABLE) as error:
+            await _put_event_aside(services, raw.provider, owner, event, error)
             return
         else:
             if changed is not None:
@@ -106,13 +106,25 @@ async def _accept_event(services: Services, memory: Memory, owner: LineOwner, ev
             return
 
 
+async def _put_event_aside(
+    services: Services, provider: str, owner: LineOwner, event: LineEvent, error: Exception
+) -> None:
+    if isinstance(error, ChannelNotOnLineError):
+        detail = f"{event.channel} at {event.line.kind} {event.line.value}"
+        await _quarantine(services, provider, "channel_not_on_line", detail, _written([event]))
+        return
+    log.error("event_not_storable", tenant_id=str(owner.tenant_id), line_id=str(owner.line_id), exc_info=error)
+    await _quarantine(services, provider, "not_storable", type(error).__name__, _written([event]))
+
+
 async def _handle(
-    services: Services, memory: Memory, owner: LineOwner, event: ChannelEvent, raw: RawBody
+    services: Services, memory: Memory, owner: LineOwner, line_event: LineEvent, raw: RawBody
 ) -> Changed | None:
+    event = line_event.event
     parcel = Parcel(
         tenant_id=owner.tenant_id,
         line_id=owner.line_id,
-        channel="whatsapp",
+        channel=line_event.channel,
         raw=raw,
         limits=services.limits,
         versions=memory.versions,
@@ -122,6 +134,8 @@ async def _handle(
     if isinstance(event, DeliveryReport):  # may bring a refund, which is the ledger's own transaction
         await apply_report(services, owner.tenant_id, owner.line_id, event, raw=raw)
         return None
+    if isinstance(event, Inbound) and line_event.channel == "sms":  # is paid, so it goes through the ledger too
+        return await accept_sms(services, parcel, event)
     async with services.db.transaction(owner.tenant_id) as connection:
         if isinstance(event, Inbound):  # stores the body with the message
             return await accept_message(connection, parcel, event)

@@ -37,6 +37,8 @@ class NewMessage:
     provider_at: datetime | None
     created_at: datetime
     webhook_id: UUID
+    segments: int | None = None
+    receipt_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,13 +134,15 @@ def _values(tenant_id: UUID, message: NewMessage) -> tuple[object, ...]:
         message.provider_at,
         message.created_at,
         message.webhook_id,
+        message.segments,
+        message.receipt_id,
     )
 
 
 _INSERT_ONCE = """
   INSERT INTO message (tenant_id, message_id, conversation_id, line_id, contact_id, direction, author, kind, text,
-                       content, provider_id, state, provider_at, created_at, webhook_id)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                       content, provider_id, state, provider_at, created_at, webhook_id, segments, receipt_id)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
   ON CONFLICT (tenant_id, line_id, provider_id) WHERE provider_id IS NOT NULL DO NOTHING
   RETURNING message_id
 """
@@ -148,21 +152,21 @@ _INSERT_ONCE = """
 _STORE_MESSAGE = f"""
 WITH stored AS ({_INSERT_ONCE}),
 kept AS (
-  INSERT INTO webhook (tenant_id, webhook_id, provider, body, received_at) SELECT $1, $15, $22, $23, $14 FROM stored
+  INSERT INTO webhook (tenant_id, webhook_id, provider, body, received_at) SELECT $1, $15, $24, $25, $14 FROM stored
   ON CONFLICT (tenant_id, webhook_id) DO NOTHING)
 UPDATE conversation c SET
-  last_message_at = greatest(c.last_message_at, $19),
-  reply_address_kind = $17,
-  reply_address = $18,
-  input_version = c.input_version + CASE WHEN $16::text = 'record' THEN 0 ELSE 1 END,
-  pending_since = CASE $16::text
-    WHEN 'stop' THEN NULL WHEN 'record' THEN c.pending_since ELSE coalesce(c.pending_since, $19) END,
-  due_at = CASE $16::text
+  last_message_at = greatest(c.last_message_at, $21),
+  reply_address_kind = $19,
+  reply_address = $20,
+  input_version = c.input_version + CASE WHEN $18::text = 'record' THEN 0 ELSE 1 END,
+  pending_since = CASE $18::text
+    WHEN 'stop' THEN NULL WHEN 'record' THEN c.pending_since ELSE coalesce(c.pending_since, $21) END,
+  due_at = CASE $18::text
     WHEN 'answer' THEN CASE WHEN c.mode = 'agent'
-      THEN least($19 + $20::interval, coalesce(c.pending_since, $19) + $21::interval) END
+      THEN least($21 + $22::interval, coalesce(c.pending_since, $21) + $23::interval) END
     WHEN 'stop' THEN NULL
     ELSE c.due_at END,
-  waiting_for = CASE WHEN $16::text IN ('answer', 'stop') THEN NULL ELSE c.waiting_for END
+  waiting_for = CASE WHEN $18::text IN ('answer', 'stop') THEN NULL ELSE c.waiting_for END
 FROM stored
 WHERE c.tenant_id = $1 AND c.conversation_id = $3
 RETURNING c.due_at
@@ -174,6 +178,17 @@ UPDATE conversation c SET last_message_at = greatest(c.last_message_at, $14) FRO
 WHERE c.tenant_id = $1 AND c.conversation_id = $3
 RETURNING c.conversation_id
 """  # noqa: S608 - a constant inside a constant
+
+
+async def is_known(connection: Connection, tenant_id: UUID, line_id: UUID, provider_id: str) -> bool:
+    """Return whether a message is stored; says nothing of one that another transaction is storing."""
+    known: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM message WHERE tenant_id = $1 AND line_id = $2 AND provider_id = $3)",
+        tenant_id,
+        line_id,
+        provider_id,
+    )
+    return known
 
 
 async def end_pending(connection: Connection, tenant_id: UUID, conversation_id: UUID) -> None:

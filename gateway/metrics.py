@@ -26,6 +26,10 @@ class Metrics:
         self.charged_millicredits = self._counter("charged_millicredits", "Charged, before refunds.")
         self.refunded_millicredits = self._counter("refunded_millicredits", "Given back.")
         self.absorbed_millicredits = self._counter("absorbed_millicredits", "True cost above the hold, not charged.")
+        self.sms_uncollected = self._counter("sms_uncollected", "Received SMS that nobody paid, by reason.", "reason")
+        self.segments_undercharged = self._counter(
+            "segments_undercharged", "Segments that Twilio counted beyond what was charged."
+        )
         self.sends = self._counter("sends", "Attempts to send by provider and outcome.", "provider", "outcome")
         self.holds_waiting = Gauge(
             "turnmeter_holds_waiting", "Turns that wait for credits in flight.", registry=self.registry

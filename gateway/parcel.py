@@ -13,6 +13,10 @@ class DuplicateError(Exception):
     """The event was accepted before: the transaction is to be rolled back, which is all there is to do."""
 
 
+class ChannelNotOnLineError(Exception):
+    """The line does not speak the channel that the event came by: it is to be put aside."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawBody:
     """What a tenant's row keeps of a webhook's body."""

@@ -10,6 +10,7 @@ from gateway.db import Database
 from tests.cast import Cast
 from tests.conftest import Clock
 from tests.gateway.mailroom import Mailroom, opened
+from tests.gateway.sms_mailroom import SmsMailroom, with_sms
 
 
 @pytest.fixture
@@ -18,3 +19,8 @@ async def mailroom(
 ) -> AsyncIterator[Mailroom]:
     async with opened(db, clock, new_id, cast, tmp_path) as room:
         yield room
+
+
+@pytest.fixture
+async def sms(mailroom: Mailroom) -> SmsMailroom:
+    return await with_sms(mailroom)
