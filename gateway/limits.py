@@ -46,6 +46,11 @@ class Limits:
     drain_s: float = 25.0
     webhook_bytes: int = 4 * 1024 * 1024
     webhook_days: int = 30
+    # Webhooks out.
+    webhooks_in_flight: int = 32
+    webhooks_per_tenant: int = 8
+    webhook_answer_s: float = 15.0
+    webhooks_may_stay_inside: bool = False  # tests and the demo post to this machine; nobody else may
 
     def margin_for(self, provider: str) -> int:
         """Return how many seconds early a line's window closes; Twilio's messages carry no time of their own."""
