@@ -93,12 +93,14 @@ class SendRefusedError(SendError):
         message: str,
         *,
         window_closed: bool = False,
+        opted_out: bool = False,
         channel_down: bool = False,
         payment_problem: bool = False,
     ) -> None:
         super().__init__(f"refused ({code}): {message}")
         self.code = code
         self.window_closed = window_closed
+        self.opted_out = opted_out  # the contact has told the provider to let nothing through from this line
         self.channel_down = channel_down
         self.payment_problem = payment_problem
 

@@ -233,7 +233,8 @@ class MessageChannel(Protocol):
 
     `send` raises a `gateway.errors.SendError`: `SendThrottledError` and `SendNotConnectedError` (nothing was
     taken: try again), `SendOutcomeUnknownError` (it may have been taken: wait for the report),
-    `SendRefusedError` (final; carries the provider's code, `window_closed`, `channel_down`, `payment_problem`).
+    `SendRefusedError` (final; carries the provider's code, `window_closed`, `opted_out`, `channel_down`,
+    `payment_problem`).
     """
 
     async def send(self, line: LineCredentials, outbound: Outbound) -> Acknowledgement: ...
