@@ -12,29 +12,28 @@ from gateway.channels.base import LineAddress
 from gateway.db import Database
 from gateway.errors import BadInputError
 from gateway.line_directory import LineDirectory
-from gateway.line_file import parse_tenant_file
-from gateway.line_store import LineRow, list_lines, rotate_secrets
-from gateway.lines import AppliedFile, apply_file, export_tenant, published_agents
+from gateway.line_store import list_lines, rotate_secrets
+from gateway.lines import AppliedFile, export_tenant, published_agents
 from gateway.secret_box import SecretBox
 from gateway.services import Services
-from gateway.tenants import NewTenant, Tenant, create_tenant
+from gateway.tenants import Tenant
 from metering.entries import list_entries, read_wallet
-from metering.operations import Applied, Grant
 from tests.conftest import Clock
+from tests.gateway.letting import (
+    AGENT,
+    LINE,
+    LOCAL,
+    LOCAL_RENT,
+    MOBILE_RENT,
+    applied,
+    balance_of,
+    granted,
+    lines_of,
+    made,
+)
 from tests.gateway.wiring import wired
 
 LINDENHOF = Path(__file__).parents[2] / "gateway/simulator/lindenhof.toml"
-MOBILE_RENT, LOCAL_RENT = 60_000_000, 10_000_000
-AGENT = '[[agent]]\nname = "Rezeption"\ninstructions = "Hilf."\n'
-LINE = """[[line]]
-number = "+4915100000001"
-kind = "mobile"
-agent = "Rezeption"
-channels = ["whatsapp"]
-whatsapp_provider = "meta"
-whatsapp_phone_number_id = "1000001"
-"""
-LOCAL = '[[line]]\nnumber = "+493012345678"\nkind = "local"\nagent = "Rezeption"\nchannels = ["voice"]\n'
 
 
 @pytest.fixture
@@ -43,43 +42,9 @@ async def services(db: Database, clock: Clock, new_id: Callable[[], UUID], tmp_p
         yield wired_services
 
 
-async def granted(services: Services, tenant: Tenant, millicredits: int) -> None:
-    grant_id = services.new_id()
-    outcome = await services.ledger.submit(
-        tenant.tenant_id,
-        Grant(reference=str(grant_id), grant_id=grant_id, kind="manual", amount_millicredits=millicredits, reason="t"),
-    )
-    assert isinstance(outcome, Applied)
-
-
-async def made(services: Services, name: str, *, millicredits: int = 0) -> Tenant:
-    tenant = await create_tenant(
-        services.db, services.ledger, NewTenant(name=name), None, now=services.now(), new_id=services.new_id
-    )
-    if millicredits:
-        await granted(services, tenant, millicredits)
-    return tenant
-
-
 @pytest.fixture
 async def acme(services: Services) -> Tenant:
     return await made(services, "Acme", millicredits=200_000_000)
-
-
-async def applied(services: Services, tenant: Tenant, text: str) -> AppliedFile:
-    async with services.db.transaction(tenant.tenant_id) as connection:
-        known = await published_agents(connection, tenant.tenant_id)
-    return await apply_file(services, tenant, parse_tenant_file(text, set(known.values())))
-
-
-async def lines_of(services: Services, tenant: Tenant) -> list[LineRow]:
-    async with services.db.transaction(tenant.tenant_id) as connection:
-        return await list_lines(connection, tenant.tenant_id)
-
-
-async def balance_of(services: Services, tenant: Tenant) -> int:
-    async with services.db.transaction(tenant.tenant_id) as connection:
-        return (await read_wallet(connection, tenant.tenant_id)).balance_millicredits
 
 
 async def exported(services: Services, tenant: Tenant) -> str:
