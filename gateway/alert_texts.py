@@ -97,6 +97,16 @@ _GERMAN: _Texts = {
         "Das Guthaben hat für die Miete einer Ihrer Nummern nicht gereicht. Sie ist stillgelegt: Nachrichten werden "
         "gespeichert, aber nicht beantwortet. Die nächste Gutschrift bezahlt sie; nach 30 Tagen wird sie freigegeben.",
     ),
+    "invoice_open": AlertText(
+        "Eine Rechnung ist offen",
+        "Ein neuer Abrechnungszeitraum hat begonnen. Die Credits Ihres Tarifs werden gutgeschrieben, sobald die "
+        "Rechnung {reference} bezahlt ist (zahlbar bis {due_on}).",
+    ),
+    "plan_not_on_offer": AlertText(
+        "Ein Tarif wird nicht mehr angeboten",
+        "Den Tarif {plan} gibt es nicht mehr. Ihr Tarif läuft weiter, wie er zuletzt galt, bis Sie einen anderen "
+        "wählen.",
+    ),
     "webhook_disabled": AlertText(
         "Ein Webhook wurde abgeschaltet",
         "Ein Empfänger Ihrer Ereignisse hat fünf Tage lang nicht angenommen, was an ihn ging, oder hat gesagt, dass es "
@@ -174,6 +184,15 @@ _ENGLISH: _Texts = {
         "The credits did not suffice for the rent of one of your numbers. It is suspended: messages are stored but not "
         "answered. The next grant pays it; after 30 days it is released.",
     ),
+    "invoice_open": AlertText(
+        "An invoice is open",
+        "A new billing cycle has begun. The credits of your plan are granted once invoice {reference} is paid (due by "
+        "{due_on}).",
+    ),
+    "plan_not_on_offer": AlertText(
+        "A plan is no longer on offer",
+        "There is no plan {plan} any more. Yours goes on as it last was until you choose another.",
+    ),
     "webhook_disabled": AlertText(
         "A webhook was switched off",
         "A receiver of your events has taken nothing for five days, or said that it is gone. Switch it on again when "
@@ -207,6 +226,7 @@ def alert_text(kind: str, detail: Mapping[str, object], *, locale: str) -> Alert
         "percent": _number(detail, "percent"),
         "balance": format_credits(_number(detail, "balance_millicredits"), locale),
         "days_left": _days_left(detail, language),
+        **{name: str(detail.get(name, "")) for name in ("reference", "due_on", "plan")},
     }
     return AlertText(words.title.format_map(places), words.body.format_map(places))
 

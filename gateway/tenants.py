@@ -1,11 +1,11 @@
 """Tenants: made with what belongs to them in one transaction, found by name or id.
 
-Tenants made here are on account: the first cycle's credits of their plan are granted at once and invoiced.
+To a tenant on account the first package of its plan is granted at once; another pays the invoice before.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -13,10 +13,12 @@ from gateway.db import Database
 from gateway.errors import BadInputError
 from gateway.group_commit import Companion, Ledger
 from gateway.identity import check_password, create_member, normalised_email
+from gateway.invoices import Invoice, grant_of, insert_invoice, package_invoice
+from gateway.subscriptions import subscribe
 from metering.connection import Connection
 from metering.cycle import Cycle, nth_cycle
 from metering.ledger import lock as lock_wallet
-from metering.operations import Grant, Outcome
+from metering.operations import Outcome
 from metering.plans import Plan
 
 NAME_LENGTH_MAX = 120
@@ -52,19 +54,18 @@ class NewTenant:
     name: str
     locale: str = "de"
     timezone: str = "Europe/Berlin"
+    on_account: bool = True
     owner_email: str | None = None
     owner_password: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subscription:
-    """A tenant's plan and the cycle it is in; `cycle_ends_on` is the first day of the next one."""
+class _First:
+    """What a tenant with a plan begins with."""
 
-    plan: str
-    cycle: int
-    cycle_starts_on: date
-    cycle_ends_on: date
-    state: str
+    plan: Plan
+    cycle: Cycle
+    invoice: Invoice
 
 
 async def create_tenant(
@@ -76,12 +77,12 @@ async def create_tenant(
     now: datetime,
     new_id: Callable[[], UUID],
 ) -> Tenant:
-    """Make a tenant with its wallet, its owner and its subscription, whose first package is granted.
+    """Make a tenant with its wallet, its owner and its subscription, whose first package is invoiced.
 
     All of it is one transaction. Raises BadInputError for a name or an e-mail address in use.
     """
     tenant = _checked(wanted, tenant_id=new_id(), now=now)
-    cycle = nth_cycle(tenant.day(now), 1)
+    first = None if plan is None else _first(tenant, plan, invoice_id=new_id(), now=now)
 
     async def write(connection: Connection, _outcome: Outcome | None = None) -> None:
         await _insert(connection, tenant)
@@ -95,30 +96,28 @@ async def create_tenant(
                 role="owner",
                 now=now,
             )
-        if plan is not None:
-            await _subscribe(connection, tenant.tenant_id, plan, cycle)
+        if first is not None:
+            await subscribe(connection, tenant.tenant_id, first.plan, first.cycle)
+            await insert_invoice(connection, first.invoice)
 
-    if plan is None:
+    if first is None or first.invoice.granted_at is None:
         async with db.transaction(tenant.tenant_id) as connection:
             await lock_wallet(connection, tenant.tenant_id)
             await write(connection)
     else:
-        grant = package_grant(tenant, plan, cycle, grant_id=new_id())
+        ends_on = first.invoice.credits_end_on
+        grant = grant_of(first.invoice, grant_id=new_id(), ends_on=ends_on, zone=tenant.zone)
         await ledger.submit(tenant.tenant_id, grant, Companion(write=write))
     return tenant
 
 
-def package_grant(tenant: Tenant, plan: Plan, cycle: Cycle, *, grant_id: UUID) -> Grant:
-    """Return the grant of a cycle's package, once per cycle; it ends with the cycle unless credits roll over."""
-    ends_at = datetime.combine(cycle.ends_on, time.min, tzinfo=tenant.zone).astimezone(UTC)
-    return Grant(
-        reference=f"plan:{cycle.starts_on.isoformat()}",
-        grant_id=grant_id,
-        kind="plan",
-        amount_millicredits=plan.package_millicredits,
-        reason=f"{plan.name}, {cycle.starts_on.isoformat()}",
-        expires_at=None if plan.rollover else ends_at,
+def _first(tenant: Tenant, plan: Plan, *, invoice_id: UUID, now: datetime) -> _First:
+    today = tenant.day(now)
+    cycle = nth_cycle(today, 1)
+    invoice = package_invoice(
+        tenant.tenant_id, plan, cycle, on_account=tenant.on_account, invoice_id=invoice_id, today=today, now=now
     )
+    return _First(plan=plan, cycle=cycle, invoice=invoice)
 
 
 async def find_tenant(connection: Connection, name_or_id: str) -> Tenant:
@@ -139,14 +138,6 @@ async def list_tenants(connection: Connection) -> list[Tenant]:
     return [Tenant(**row) for row in rows]
 
 
-async def read_subscription(connection: Connection, tenant_id: UUID) -> Subscription | None:
-    """Return the tenant's subscription, None if it has no plan."""
-    row = await connection.fetchrow(
-        "SELECT plan, cycle, cycle_starts_on, cycle_ends_on, state FROM subscription WHERE tenant_id = $1", tenant_id
-    )
-    return None if row is None else Subscription(**row)
-
-
 def _checked(wanted: NewTenant, *, tenant_id: UUID, now: datetime) -> Tenant:
     name = " ".join(wanted.name.split())
     if not name or len(name) > NAME_LENGTH_MAX or not name.isprintable() or _as_id(name) is not None:
@@ -163,7 +154,7 @@ def _checked(wanted: NewTenant, *, tenant_id: UUID, now: datetime) -> Tenant:
         timezone=_known_zone(wanted.timezone),
         locale=wanted.locale,
         alert_email=None if wanted.owner_email is None else normalised_email(wanted.owner_email),
-        on_account=True,
+        on_account=wanted.on_account,
         created_at=now,
     )
 
@@ -196,16 +187,3 @@ async def _insert(connection: Connection, tenant: Tenant) -> None:
     )
     if made is None:
         raise BadInputError(f'there is a tenant "{tenant.name}" already')
-
-
-async def _subscribe(connection: Connection, tenant_id: UUID, plan: Plan, cycle: Cycle) -> None:
-    await connection.execute(
-        """INSERT INTO subscription (tenant_id, plan, anchor_on, cycle, cycle_starts_on, cycle_ends_on)
-           VALUES ($1, $2, $3, $4, $5, $6)""",
-        tenant_id,
-        plan.name,
-        cycle.starts_on,
-        cycle.number,
-        cycle.starts_on,
-        cycle.ends_on,
-    )

@@ -7,15 +7,8 @@ from gateway.cli.credits import balance_document
 from gateway.cli.output import print_json, print_table
 from gateway.line_store import LineRow, list_lines
 from gateway.services import Services
-from gateway.tenants import (
-    NewTenant,
-    Subscription,
-    Tenant,
-    create_tenant,
-    find_tenant,
-    list_tenants,
-    read_subscription,
-)
+from gateway.subscriptions import Subscription, read_subscription
+from gateway.tenants import NewTenant, Tenant, create_tenant, find_tenant, list_tenants
 from metering.credits import format_credits
 from metering.entries import WalletView, read_wallet
 
@@ -29,6 +22,7 @@ _LINE_FIELDS = (
     "state",
     "provisioned_on",
 )
+_SUBSCRIPTION_FIELDS = ("plan", "cycle", "cycle_starts_on", "cycle_ends_on", "state", "next_plan")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +73,24 @@ async def _show(services: Services, tenant: Tenant, *, as_json: bool) -> None:
         _print(view)
 
 
+def subscription_document(subscription: Subscription) -> dict[str, object]:
+    """Return a subscription with the names that the API has for it."""
+    return {name: getattr(subscription, name) for name in _SUBSCRIPTION_FIELDS}
+
+
+def plan_line(subscription: Subscription) -> str:
+    """Return a subscription in few words: its plan, until when, and what follows."""
+    until = f"{subscription.plan}, until {subscription.cycle_ends_on}"
+    if subscription.state == "cancelled":
+        return f"{until}: cancelled"
+    return f"{until}, then {subscription.next_plan}" if subscription.next_plan else until
+
+
 def _document(view: TenantView) -> dict[str, object]:
     names = {agent.agent_id: agent.name for agent in view.agents}
     return {
         **asdict(view.tenant),
-        "subscription": None if view.subscription is None else asdict(view.subscription),
+        "subscription": None if view.subscription is None else subscription_document(view.subscription),
         "balance": balance_document(view.wallet),
         "agents": [asdict(agent) for agent in view.agents],
         "lines": [
@@ -99,7 +106,7 @@ def _print(view: TenantView) -> None:
     if subscription is None:
         print("Plan       none")
     else:
-        print(f"Plan       {subscription.plan}, until {subscription.cycle_ends_on}")
+        print(f"Plan       {plan_line(subscription)}")
     print(f"Balance    {format_credits(view.wallet.balance_millicredits, tenant.locale)} Credits")
     print(f"Available  {format_credits(view.wallet.available_millicredits, tenant.locale)} Credits")
     print(f"Services   {view.wallet.state}")

@@ -9,8 +9,10 @@ import pytest
 
 from gateway.db import Database
 from gateway.errors import BadInputError
+from gateway.invoices import list_invoices
 from gateway.services import Services
-from gateway.tenants import NewTenant, Tenant, create_tenant, find_tenant, list_tenants, read_subscription
+from gateway.subscriptions import read_subscription
+from gateway.tenants import NewTenant, Tenant, create_tenant, find_tenant, list_tenants
 from metering.chain import Entry
 from metering.entries import list_entries, read_wallet
 from metering.plans import Plan
@@ -61,6 +63,19 @@ async def test_a_plans_first_package_is_granted_at_once_and_once(services: Servi
     assert (subscription.plan, subscription.cycle) == ("Start", 1)
     assert subscription.cycle_starts_on == date(2026, 11, 24)
     assert subscription.cycle_ends_on == date(2026, 12, 24)
+
+
+async def test_a_tenant_that_pays_before_has_an_invoice_and_no_credits(services: Services) -> None:
+    tenant = await created(services, START, replace(LINDENHOF, on_account=False))
+    async with services.db.transaction(tenant.tenant_id) as connection:
+        wallet = await read_wallet(connection, tenant.tenant_id)
+        subscription = await read_subscription(connection, tenant.tenant_id)
+        [invoice] = await list_invoices(connection, tenant.tenant_id, limit=10)
+    assert (wallet.balance_millicredits, tenant.on_account) == (0, False)
+    assert subscription is not None
+    assert (subscription.plan, subscription.cycle) == ("Start", 1)
+    assert (invoice.state, invoice.amount_minor, invoice.credits) == ("open", 4900, 150_000)
+    assert invoice.due_on == date(2026, 12, 8)
 
 
 async def test_a_cycle_starts_on_the_tenants_day_not_on_utcs(services: Services, clock: Clock) -> None:
@@ -138,6 +153,6 @@ async def test_a_tenant_that_does_not_hold_together_is_refused(
     services: Services, change: dict[str, str], complaint: str
 ) -> None:
     with pytest.raises(BadInputError, match=complaint):
-        await created(services, START, replace(LINDENHOF, **change))
+        await created(services, START, replace(LINDENHOF, **change))  # type: ignore[arg-type]  # texts only
     async with services.db.directory() as connection:
         assert await list_tenants(connection) == []
