@@ -18,13 +18,42 @@ EXAMPLES = examples_in(Path(__file__).parent / "twilio_payloads")
 MESSAGES = [name for name, example in EXAMPLES.items() if "mid" not in example]
 STATUSES = [name for name, example in EXAMPLES.items() if "mid" in example]
 OUR_ID = UUID(int=1)
-NAMES = (
-    "MessageSid From To Body MessageType WaId ExternalUserId ProfileName ButtonText ListId Latitude Longitude Label "
-    "OriginalRepliedMessageSid InteractiveData MediaUrl0 MediaContentType0 ErrorCode MessageStatus NumSegments"
-).split()
-VALUES = (
-    "whatsapp:+4915100000001 whatsapp:DE.1349 SM1 1 image/jpeg audio/ogg text reaction contacts order sticker 63016"
-).split()
+NAMES = [
+    "MessageSid",
+    "From",
+    "To",
+    "Body",
+    "MessageType",
+    "WaId",
+    "ExternalUserId",
+    "ProfileName",
+    "ButtonText",
+    "ListId",
+    "Latitude",
+    "Longitude",
+    "Label",
+    "OriginalRepliedMessageSid",
+    "InteractiveData",
+    "MediaUrl0",
+    "MediaContentType0",
+    "ErrorCode",
+    "MessageStatus",
+    "NumSegments",
+]
+VALUES = [
+    "whatsapp:+4915100000001",
+    "whatsapp:DE.1349",
+    "SM1",
+    "1",
+    "image/jpeg",
+    "audio/ogg",
+    "text",
+    "reaction",
+    "contacts",
+    "order",
+    "sticker",
+    "63016",
+]
 
 
 @pytest.mark.parametrize("name", MESSAGES)
