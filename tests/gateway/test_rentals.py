@@ -147,6 +147,17 @@ async def test_months_that_were_missed_while_the_server_was_off_are_charged_in_o
     assert (await line_of(services, tenant)).rented_until == date(2027, 5, 31)
 
 
+async def test_missed_months_are_each_charged_once_when_two_processes_come_back_together(
+    services: Services, db: Database, clock: Clock, new_id: Callable[[], UUID], tmp_path: Path
+) -> None:
+    tenant = await rented(services, clock, left_millicredits=5 * MOBILE_RENT)
+    put_to(clock, tenant, date(2027, 6, 15))
+    async with wired(db, clock, new_id, tmp_path) as other:
+        await asyncio.gather(*(collect_rents(process, tenant) for process in (services, other) * 10))
+    assert [month for month, _ in await rents_of(services, tenant)] == [months_after(SINCE, each) for each in range(5)]
+    assert (await line_of(services, tenant)).rented_until == months_after(SINCE, 5)
+
+
 async def test_missed_months_are_paid_as_far_as_the_credits_go(services: Services, clock: Clock) -> None:
     tenant = await rented(services, clock, left_millicredits=MOBILE_RENT)
     put_to(clock, tenant, date(2027, 5, 2))
