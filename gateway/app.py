@@ -17,8 +17,10 @@ from agents.openai_model import OpenAIModel
 from gateway import health, postgres
 from gateway.api.routes import routes as api_routes
 from gateway.arrivals import Arrivals
+from gateway.channels.twilio_routes import routes as twilio_routes
 from gateway.channels.whatsapp.client import MetaChannel
 from gateway.channels.whatsapp.routes import routes as whatsapp_routes
+from gateway.dashboard import pages, prices
 from gateway.db import Database
 from gateway.group_commit import Ledger
 from gateway.ids import uuid7
@@ -34,7 +36,7 @@ from gateway.services import Services
 from gateway.settings import Settings
 from gateway.throttle import Throttle
 from gateway.web import application
-from metering.plans import load_plans
+from metering.plans import SHIPPED, load_plans
 from metering.rates import load_rate_cards
 from metering.tokens import CountTokens, load_counter
 
@@ -123,14 +125,35 @@ def build_app(services: Services, *, stopping: asyncio.Event, public: bool = Tru
         services.db, services.metrics, stopping=stopping.is_set, metrics_token=settings.metrics_token
     )
     if public:
+        accept = accepting(services)
+
+        def count(provider: str, outcome: str) -> None:
+            services.metrics.webhooks.labels(provider, outcome).inc()
+
         routes += whatsapp_routes(
-            accept=accepting(services),
+            accept=accept,
             app_secret=settings.whatsapp_app_secret,
             verify_token=settings.whatsapp_verify_token,
             body_max=services.limits.webhook_bytes,
-            count=lambda provider, outcome: services.metrics.webhooks.labels(provider, outcome).inc(),
+            count=count,
+        )
+        routes += twilio_routes(
+            accept=accept,
+            account_sid=settings.twilio_account_sid,
+            auth_token=settings.twilio_auth_token,
+            shared_keys=settings.twilio_webhook_keys,
+            public_url=settings.public_url,
+            body_max=services.limits.webhook_bytes,
+            count=count,
         )
         routes += api_routes(services)
+        routes += pages.routes()
+        routes += prices.routes(
+            rate_cards=services.rate_cards,
+            plans=services.plans,
+            plans_are_examples=settings.plans_file is None or settings.plans_file.resolve() == SHIPPED.resolve(),
+            now=services.now,
+        )
     return application(
         routes,
         body_bytes_max=services.limits.webhook_bytes,

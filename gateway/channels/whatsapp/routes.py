@@ -1,13 +1,12 @@
 """Meta's webhook: verified on the raw bytes, read, stored, answered. Everything else happens later."""
 
 import hmac
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 
-import asyncpg
 import structlog
 from aiohttp import web
 
-from gateway.channels.base import LineEvent, Malformed
+from gateway.channels.receiving import UNREACHABLE, Accept, Count, read_body, uncounted
 from gateway.channels.whatsapp import signature
 from gateway.channels.whatsapp.payloads import parse
 
@@ -15,27 +14,7 @@ PATH = "/webhooks/whatsapp"
 PROVIDER = "meta"
 OUTCOMES: Mapping[int, str] = {200: "accepted", 401: "unsigned", 413: "too_large", 503: "not_stored"}
 
-Accept = Callable[[str, Sequence[LineEvent], Sequence[Malformed], bytes], Awaitable[None]]
-Count = Callable[[str, str], None]  # the provider, and what became of its webhook
-
-# The database is away, starting, full or stuck: the same webhook can be accepted later, and Meta repeats it.
-UNREACHABLE = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.InterfaceError,
-    OSError,
-    TimeoutError,
-)
-
 log = structlog.get_logger(__name__)
-
-
-def _uncounted(provider: str, outcome: str) -> None:
-    del provider, outcome
 
 
 def routes(
@@ -44,7 +23,7 @@ def routes(
     app_secret: str | None,
     verify_token: str | None,
     body_max: int,
-    count: Count = _uncounted,
+    count: Count = uncounted,
 ) -> list[web.RouteDef]:
     """Return the two routes. Without a secret or a token, nothing is ever accepted on theirs."""
     if not app_secret:
@@ -74,7 +53,7 @@ def _verify(request: web.Request, verify_token: str) -> web.Response:
 
 async def _receive(request: web.Request, *, accept: Accept, app_secret: str, body_max: int) -> web.Response:
     """Answer 200 once everything is stored, 503 if the provider is to try again."""
-    body = await _read(request, body_max)
+    body = await read_body(request, body_max)
     if body is None:
         return web.Response(status=413, text="Too large")
     if not signature.is_valid(body, request.headers.get(signature.HEADER), app_secret):
@@ -87,15 +66,3 @@ async def _receive(request: web.Request, *, accept: Accept, app_secret: str, bod
         log.error("webhook_not_stored", provider=PROVIDER, error=type(error).__name__)  # noqa: TRY400 - says it all
         return web.Response(status=503, text="Try again later", headers={"Retry-After": "30"})
     return web.Response(text="OK")
-
-
-async def _read(request: web.Request, body_max: int) -> bytes | None:
-    """Return the body as it came, or None if it is longer than allowed; of that no more is read."""
-    if (request.content_length or 0) > body_max:
-        return None
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > body_max:
-            return None
-    return bytes(body)
