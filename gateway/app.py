@@ -35,6 +35,7 @@ from gateway.secret_key import kept_secret_key
 from gateway.services import Services
 from gateway.settings import Settings
 from gateway.throttle import Throttle
+from gateway.twilio.rest import TwilioRest
 from gateway.web import application
 from metering.plans import SHIPPED, load_plans
 from metering.rates import load_rate_cards
@@ -80,6 +81,7 @@ def build_services(
         chat_model=model,
         transcriber=model,
         channels={"meta": MetaChannel(http, settings.whatsapp_api_url, settings.whatsapp_access_token)},
+        twilio=_twilio(settings, http),
         throttle=Throttle(time.monotonic),
         metrics=Metrics(),
         now=now,
@@ -160,6 +162,13 @@ def build_app(services: Services, *, stopping: asyncio.Event, public: bool = Tru
         https=settings.public_url.startswith("https://"),
         stopping=stopping.is_set,
     )
+
+
+def _twilio(settings: Settings, http: aiohttp.ClientSession) -> TwilioRest | None:
+    sid, token = settings.twilio_account_sid, settings.twilio_auth_token
+    if sid is None or token is None:
+        return None
+    return TwilioRest(http, settings.twilio_api_url, sid, token, settings.twilio_messaging_url)
 
 
 def _counter(settings: Settings) -> CountTokens:

@@ -16,6 +16,7 @@ from gateway.metrics import Metrics
 from gateway.secret_box import SecretBox
 from gateway.settings import Settings
 from gateway.throttle import Throttle
+from gateway.twilio.rest import TwilioRest
 from metering.plans import Plans
 from metering.rates import RateCards
 from metering.tokens import CountTokens
@@ -38,6 +39,7 @@ class Services:
     chat_model: ChatModel
     transcriber: Transcriber
     channels: Mapping[str, MessageChannel]  # by the provider's name: "meta"
+    twilio: TwilioRest | None  # None: no account is configured
     throttle: Throttle
     metrics: Metrics
     now: Callable[[], datetime]
