@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from gateway import report_store
+from gateway import refund_store, report_store
 from gateway.group_commit import Companion
 from gateway.report_store import SentPart
 from gateway.services import Services
 from metering.connection import Connection
 from metering.operations import Applied, Outcome, Refund, Refused
+from metering.rates import Line
 
 BEHIND_A_FAILURE = "an earlier part failed"
 
@@ -41,9 +42,16 @@ async def give_up_part(
     async def write(connection: Connection, outcome: Outcome) -> None:
         await on_end(connection, isinstance(outcome, Applied))
 
-    outcome = await services.ledger.submit(
-        tenant_id, _refund_of(services, part, reason), Companion(check=still_due, write=write)
-    )
+    async def draw(connection: Connection) -> Refund | None:
+        # Taken before it is decided: whatever else is drawn up in this batch finds nothing left to give back.
+        left = (
+            await refund_store.take_refund(connection, tenant_id, part.message_id)
+            if await still_due(connection)
+            else ()
+        )
+        return _refund_of(services, part, left, reason) if left else None
+
+    outcome = await services.ledger.submit(tenant_id, draw, Companion(write=write))
     if isinstance(outcome, Refused):
         log.error("refund_refused", tenant_id=str(tenant_id), message_id=str(part.message_id), reason=outcome.reason)
     if isinstance(outcome, Applied) and not outcome.replayed:
@@ -72,13 +80,13 @@ async def _give_up_unsent(services: Services, tenant_id: UUID, part: SentPart, *
     await give_up_part(services, tenant_id, part, reason=reason, still_due=still_unsent, on_end=fail)
 
 
-def _refund_of(services: Services, part: SentPart, reason: str) -> Refund:
+def _refund_of(services: Services, part: SentPart, lines: tuple[Line, ...], reason: str) -> Refund:
     if part.charge_key is None:
         raise AssertionError("only what was charged is refunded")
     return Refund(
         key=f"refund:{part.charge_key}:{part.message_id}",
         charge_key=part.charge_key,
-        lines=part.refund_lines,
+        lines=lines,
         channel=part.channel,
         day=services.now().astimezone(ZoneInfo(part.timezone)).date(),
         reason=reason,

@@ -15,7 +15,10 @@ from metering.rates import Item, Line
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentPart:
-    """A message of ours, and what a refund of it needs. `refund_lines` is what it cost, empty if it was free."""
+    """A message of ours, and what a refund of it needs.
+
+    `refund_lines` is what is left of its cost to be given back, empty if it was free.
+    """
 
     message_id: UUID
     conversation_id: UUID
@@ -25,6 +28,7 @@ class SentPart:
     channel: str
     timezone: str
     state: str
+    created_at: datetime
     provider_id: str | None
     outbox_state: str | None
     position: int | None
@@ -108,6 +112,11 @@ async def find_part(connection: Connection, tenant_id: UUID, line_id: UUID, repo
     return _part(dict(row)) if row else None
 
 
+async def read_part(connection: Connection, tenant_id: UUID, message_id: UUID) -> SentPart | None:
+    row = await connection.fetchrow(f"{_PART} WHERE m.tenant_id = $1 AND m.message_id = $2", tenant_id, message_id)
+    return _part(dict(row)) if row else None
+
+
 async def unsent_later_parts(connection: Connection, tenant_id: UUID, part: SentPart) -> list[SentPart]:
     """Return the parts of the same answer that wait behind this one."""
     rows = await connection.fetch(
@@ -128,8 +137,7 @@ async def lock_part(connection: Connection, tenant_id: UUID, message_id: UUID) -
     await connection.execute(
         "SELECT FROM message WHERE tenant_id = $1 AND message_id = $2 FOR NO KEY UPDATE", tenant_id, message_id
     )
-    row = await connection.fetchrow(f"{_PART} WHERE m.tenant_id = $1 AND m.message_id = $2", tenant_id, message_id)
-    return _part(dict(row)) if row else None
+    return await read_part(connection, tenant_id, message_id)
 
 
 async def lock_window(connection: Connection, tenant_id: UUID, part: SentPart) -> None:
@@ -195,6 +203,25 @@ async def fail_part(connection: Connection, tenant_id: UUID, message_id: UUID, *
     )
 
 
+async def end_undelivered(
+    connection: Connection, tenant_id: UUID, message_id: UUID, *, provider_id: str, failure: str
+) -> None:
+    """End a message that left and did not arrive: it stays charged."""
+    await connection.execute(
+        "UPDATE outbox SET state = 'sent', lease_until = NULL WHERE tenant_id = $1 AND message_id = $2",
+        tenant_id,
+        message_id,
+    )
+    await connection.execute(
+        """UPDATE message SET state = 'failed', failure = $3, provider_id = coalesce(provider_id, $4)
+           WHERE tenant_id = $1 AND message_id = $2""",
+        tenant_id,
+        message_id,
+        failure,
+        provider_id,
+    )
+
+
 async def close_window(
     connection: Connection, tenant_id: UUID, part: SentPart, *, reported_at: datetime, now: datetime
 ) -> None:
@@ -226,7 +253,7 @@ def read_lines(stored: Sequence[Mapping[str, object]]) -> tuple[Line, ...]:
 
 _PART = """
 SELECT m.message_id, m.conversation_id, m.turn_id, m.line_id, m.contact_id, c.channel, t.timezone, m.state,
-       m.provider_id, o.state AS outbox_state, o.position, o.charge_key,
+       m.created_at, m.provider_id, o.state AS outbox_state, o.position, o.charge_key,
        coalesce(o.refund_lines, '[]') AS refund_lines
 FROM message m
 JOIN conversation c ON c.tenant_id = m.tenant_id AND c.conversation_id = m.conversation_id

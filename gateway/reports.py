@@ -1,5 +1,9 @@
 """Delivery reports: what has become of our messages, in whatever order and however often they come.
 
+What never left the provider is refunded. What left and did not arrive is not: the provider bills it too. Nor is it sent
+again by itself, also where the code says that the handset may come back (30003, 30008): the first may still arrive, and
+nobody has paid for a second. The owner is told and can write again.
+
 States only move forward. A failure gives the credits back in the ledger's own transaction, together with the
 stored report: so a provider's retry after a crash finds either both or neither.
 """
@@ -16,7 +20,9 @@ from gateway.channels.base import DeliveryReport, DeliveryStatus
 from gateway.parcel import RawBody
 from gateway.refunds import give_up_part, give_up_unsent_behind
 from gateway.report_store import SentPart
+from gateway.segment_corrections import correct_segments
 from gateway.services import Services
+from gateway.window_store import opt_out
 from metering.connection import Connection
 
 REASON = "delivery failed"
@@ -51,10 +57,15 @@ async def apply_report(
     `raw` is the webhook's body, stored in the same transaction as the report.
     """
     news = _News(tenant_id=tenant_id, line_id=line_id, report=report, raw=raw)
-    if report.status is DeliveryStatus.FAILED:
-        await _apply_failure(services, news)
-    else:
-        await _apply_progress(services, news)
+    match report.status:
+        case DeliveryStatus.FAILED:
+            await _apply_failure(services, news)
+        case DeliveryStatus.UNDELIVERED:
+            await _correct_segments(services, news)
+            await _apply_undelivered(services, news)
+        case _:
+            await _correct_segments(services, news)
+            await _apply_progress(services, news)
 
 
 async def _apply_progress(services: Services, news: _News) -> None:
@@ -73,6 +84,27 @@ async def _apply_progress(services: Services, news: _News) -> None:
         )
     if conversation_id is not None:  # the next part of the answer may go
         services.arrivals.announce(news.tenant_id, conversation_id, now)
+
+
+async def _correct_segments(services: Services, news: _News) -> None:
+    """Believe what the provider counted; before the report is stored, so that its retry does this again."""
+    if not news.report.segments:
+        return
+    async with services.db.transaction(news.tenant_id) as connection:
+        part = await report_store.find_part(connection, news.tenant_id, news.line_id, news.report)
+    if part is not None:
+        await correct_segments(services, news.tenant_id, part.message_id, news.report.segments)
+
+
+async def _apply_undelivered(services: Services, news: _News) -> None:
+    async with services.db.transaction(news.tenant_id) as connection:
+        part = await report_store.find_part(connection, news.tenant_id, news.line_id, news.report)
+    if part is not None and _may_fail(part, news.report):
+        await give_up_unsent_behind(services, news.tenant_id, part, reason=REASON)
+    async with services.db.transaction(news.tenant_id) as connection:
+        is_new, _ = await _record(connection, news, services.now())
+        if is_new and part is not None:
+            await _end_part(services, connection, news, part, refunded=False)
 
 
 async def _apply_failure(services: Services, news: _News) -> None:
@@ -115,10 +147,25 @@ async def _end_part(services: Services, connection: Connection, news: _News, par
     now = services.now()
     if news.report.window_closed:
         await report_store.close_window(connection, news.tenant_id, part, reported_at=news.at(now), now=now)
+    if news.report.opted_out:
+        await opt_out(
+            connection,
+            news.tenant_id,
+            line_id=part.line_id,
+            contact_id=part.contact_id,
+            channel=part.channel,
+            sent_at=part.created_at,
+            now=now,
+        )
     current = await report_store.lock_part(connection, news.tenant_id, part.message_id)
     if current is None or not _may_fail(current, news.report):
         return
-    await report_store.fail_part(connection, news.tenant_id, part.message_id, refunded=refunded, failure=news.code)
+    if news.report.status is DeliveryStatus.UNDELIVERED:
+        await report_store.end_undelivered(
+            connection, news.tenant_id, part.message_id, provider_id=news.report.provider_id, failure=news.code
+        )
+    else:
+        await report_store.fail_part(connection, news.tenant_id, part.message_id, refunded=refunded, failure=news.code)
     kind, dedupe_key = _alert(news.report, part, now)
     await raise_alert(
         connection,
@@ -146,5 +193,8 @@ def _alert(report: DeliveryReport, part: SentPart, now: datetime) -> tuple[str, 
     """Return what the owner is told, and how often: an account that cannot pay is one alert a day, not hundreds."""
     if report.payment_problem:
         return "provider_payment", f"provider_payment:{part.line_id}:{now.date()}"
-    kind = "window_closed" if report.window_closed else "delivery_failed"
+    if report.window_closed:
+        kind = "window_closed"
+    else:
+        kind = "undelivered" if report.status is DeliveryStatus.UNDELIVERED else "delivery_failed"
     return kind, f"{kind}:{part.message_id}"

@@ -17,7 +17,7 @@ from gateway.channels.base import (
 from gateway.inbox import accept
 from gateway.services import Services
 from metering.audit import audit
-from metering.operations import Applied, Charge, ReceiptDraft
+from metering.operations import Applied, Charge, Grant, ReceiptDraft
 from metering.rates import Item, Line
 from tests.gateway.mailroom import ANNA, OF_ACME, Mailroom
 
@@ -101,7 +101,7 @@ class SmsMailroom:
         """Put an SMS of ours into Anna's conversation, of three segments and ten tokens, as if it had just gone out."""
         services, acme = self.services, self.mailroom.cast.acme
         message_id, now = services.new_id(), self.mailroom.clock.now()
-        place = await self.mailroom.row("SELECT conversation_id, contact_id, line_id FROM conversation")
+        place = await self.mailroom.row("SELECT conversation_id, line_id, contact_id FROM conversation")
         key = f"turn:{message_id}"
         receipt = ReceiptDraft(
             receipt_id=services.new_id(),
@@ -145,6 +145,17 @@ class SmsMailroom:
                 turn_id,
             )
         return message_id
+
+    async def grant(self, millicredits: int) -> None:
+        grant_id = self.services.new_id()
+        granted = Grant(
+            reference=str(grant_id),
+            grant_id=grant_id,
+            kind="manual",
+            amount_millicredits=millicredits,
+            reason="for the test",
+        )
+        await self.services.ledger.submit(self.mailroom.cast.acme, granted)
 
     async def charges(self) -> dict[str, int]:
         """Return what was charged for received SMS, in millicredits, by key."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from gateway.channels.base import LineAddress, MediaReference
-from metering.operations import Charge, Grant, ReceiptDraft
+from metering.operations import Charge, ReceiptDraft
 from metering.rates import Item, Line
 from tests.cast import CREDIT_MILLICREDITS
 from tests.gateway.mailroom import ANNA, EMRE, Mailroom
@@ -87,22 +87,11 @@ async def test_two_hundred_first_messages_on_a_nearly_empty_wallet_charge_exactl
 async def test_what_was_not_paid_is_never_charged_later(sms: SmsMailroom) -> None:
     await leave(sms, RECEIVED - 1)
     await sms.write(1)
-    await grant_more(sms)
+    await sms.grant(10 * RECEIVED)
     await sms.write(1)
     assert await sms.charges() == {}
     await sms.write(2)
     assert await sms.charges() == {"sms:SM2": RECEIVED}
-
-
-async def grant_more(sms: SmsMailroom) -> None:
-    grant = Grant(
-        reference="more",
-        grant_id=sms.services.new_id(),
-        kind="manual",
-        amount_millicredits=10 * RECEIVED,
-        reason="for the test",
-    )
-    await sms.services.ledger.submit(sms.mailroom.cast.acme, grant)
 
 
 async def test_a_tenant_that_is_paused_is_charged_for_nothing_it_receives(sms: SmsMailroom) -> None:
@@ -123,7 +112,7 @@ async def test_credits_that_turns_in_flight_keep_pause_nobody(sms: SmsMailroom) 
 
 async def test_beyond_the_daily_limit_sms_are_stored_and_neither_charged_nor_answered(sms: SmsMailroom) -> None:
     limit = sms.services.limits.sms_received_per_day
-    await grant_more(sms)
+    await sms.grant(10 * RECEIVED)
     await asyncio.gather(*(sms.write(n) for n in range(limit + 5)))
     await sms.write(1_000, wa_id=EMRE)
     assert len(await sms.charges()) == limit + 1
@@ -139,7 +128,7 @@ async def test_beyond_the_daily_limit_sms_are_stored_and_neither_charged_nor_ans
 
 async def test_the_limit_begins_anew_on_the_tenants_next_day(sms: SmsMailroom) -> None:
     limit = sms.services.limits.sms_received_per_day
-    await grant_more(sms)
+    await sms.grant(10 * RECEIVED)
     for number in range(limit + 1):
         await sms.write(number)
     sms.mailroom.clock.at = sms.mailroom.clock.at.replace(hour=22, minute=59)  # 23:59 in Berlin
