@@ -4,7 +4,7 @@ import json
 
 from aiohttp import web
 
-from gateway.api import agent_versions, agents, alerts, conversations, lines, messages, money
+from gateway.api import agent_versions, agents, alerts, conversations, lines, messages, money, webhooks
 from gateway.api.call import AnyRoute, route_def
 from gateway.api.openapi import describe
 from gateway.services import Services
@@ -19,6 +19,7 @@ ROUTES: tuple[AnyRoute, ...] = (
     *agent_versions.ROUTES,
     *lines.ROUTES,
     *alerts.ROUTES,
+    *webhooks.ROUTES,
 )
 
 

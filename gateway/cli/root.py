@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from gateway.cli.arguments import Json, TenantArgument
 from gateway.cli.running import with_services, with_settings
+from gateway.cli.webhook_app import app as webhook_app
 
 app = typer.Typer(
     name="turnmeter",
@@ -24,9 +26,7 @@ app.add_typer(tenant_app, name="tenant")
 app.add_typer(credits_app, name="credits")
 app.add_typer(apikey_app, name="apikey")
 app.add_typer(secrets_app, name="secrets")
-
-TenantArgument = Annotated[str, typer.Argument(metavar="TENANT", help="The tenant's name or id.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+app.add_typer(webhook_app, name="webhook")
 
 
 @app.command("serve")

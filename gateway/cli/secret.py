@@ -1,7 +1,7 @@
 """`secrets rotate`: stored secrets under the key that comes first in TURNMETER_SECRET_KEY."""
 
+from gateway import line_store, webhook_store
 from gateway.cli.output import print_json
-from gateway.line_store import rotate_secrets
 from gateway.services import Services
 from gateway.tenants import list_tenants
 
@@ -12,7 +12,8 @@ async def rotate(services: Services, *, as_json: bool) -> None:
     rotated = 0
     for tenant in tenants:
         async with services.db.transaction(tenant.tenant_id) as connection:
-            rotated += await rotate_secrets(connection, services.secret_box, tenant.tenant_id)
+            rotated += await line_store.rotate_secrets(connection, services.secret_box, tenant.tenant_id)
+            rotated += await webhook_store.rotate_secrets(connection, services.secret_box, tenant.tenant_id)
     if as_json:
         print_json({"rotated": rotated})
     else:

@@ -59,7 +59,7 @@ def test_the_description_holds_together(document: dict[str, Any]) -> None:
         assert places == re.findall(r"{(\w+)}", path)
         assert "401" in operation["responses"]
         assert ("404" in operation["responses"]) == ("{" in path), path
-        assert ("requestBody" in operation) <= (method in {"POST", "PUT"})
+        assert ("requestBody" in operation) <= (method in {"PATCH", "POST", "PUT"})
 
 
 def test_the_description_is_valid_against_the_rules_of_openapi(document: dict[str, Any]) -> None:
@@ -82,7 +82,10 @@ async def test_what_is_served_is_as_described(acme: Caller, salon: Salon, docume
     conversation_id = await salon.receive("Hallo")
     sent = await acme.post(f"/conversations/{conversation_id}/messages", {"text": "Guten Tag"})
     await acme.ask("PUT", f"/agents/{salon.agent_id}/draft", an_agent())
+    webhook = await acme.post("/webhooks", {"url": "https://salon.example/hook"})
+    await acme.post(f"/webhooks/{webhook.content['id']}/test")
     things = {
+        "webhook_id": webhook.content["id"],
         "conversation_id": str(conversation_id),
         "receipt_id": sent.content["receipt_id"],
         "agent_id": str(salon.agent_id),
