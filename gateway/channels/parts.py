@@ -50,7 +50,7 @@ def shorten(parts: tuple[str, ...], *, max_tokens: int, count_tokens: Callable[[
         return (*kept, beginning)
     if kept:
         return _with_cut_mark(kept, left, count_tokens)
-    first = parts[0][: _character_start(parts[0], 1, forward=True)]
+    first = first_character(parts[0])
     return (first,) if count_tokens(first) <= left else ()
 
 
@@ -63,28 +63,33 @@ def _with_cut_mark(kept: list[str], left: int, count_tokens: Callable[[str], int
     return (*kept[:-1], marked)
 
 
-def cut_to_fit(text: str, fits: Callable[[str], bool]) -> str:
-    """Return the longest beginning that fits, "…" behind it: to the end of a sentence, of a word, or any character.
+def first_character(text: str) -> str:
+    """Return what a person sees first."""
+    return text[: _character_start(text, 1, forward=True)]
 
-    Empty if not even that fits.
+
+def cut_to_fit(text: str, fits: Callable[[str], bool], *, mark: str = CUT_MARK, kept_percent: int = 75) -> str:
+    """Return the longest beginning that fits, a mark behind it: to the end of a sentence, of a word, or any character.
+
+    So that it ends well, it may be as much shorter than possible as `kept_percent` says. Empty if nothing fits.
     """
-    longest = _longest_that_fits(text, fits)
-    low, high = longest * 3 // 4, longest
+    longest = _longest_that_fits(text, fits, mark)
+    low, high = longest * kept_percent // 100, longest
     while high > 0:
         for cut in _candidates(text, low=low, high=high):
-            marked = f"{text[:cut].rstrip()} {CUT_MARK}"
+            marked = f"{text[:cut].rstrip()} {mark}"
             if cut and fits(marked):
                 return marked
         low, high = low // 2, high - max(1, high // 16)
     return ""
 
 
-def _longest_that_fits(text: str, fits: Callable[[str], bool]) -> int:
+def _longest_that_fits(text: str, fits: Callable[[str], bool], mark: str) -> int:
     """Return about how many code points fit; tokens do not grow evenly, so the caller tries what it builds."""
     low, high = 0, len(text)
     while low < high:
         middle = (low + high + 1) // 2
-        if fits(f"{text[:middle].rstrip()} {CUT_MARK}"):
+        if fits(f"{text[:middle].rstrip()} {mark}"):
             low = middle
         else:
             high = middle - 1
