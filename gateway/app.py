@@ -17,9 +17,11 @@ from agents.openai_model import OpenAIModel
 from gateway import health, postgres
 from gateway.api.routes import routes as api_routes
 from gateway.arrivals import Arrivals
+from gateway.channels.sms.client import TwilioSmsChannel
 from gateway.channels.twilio_routes import routes as twilio_routes
 from gateway.channels.whatsapp.client import MetaChannel
 from gateway.channels.whatsapp.routes import routes as whatsapp_routes
+from gateway.channels.whatsapp.twilio_client import TwilioWhatsAppChannel
 from gateway.dashboard import pages, prices
 from gateway.db import Database
 from gateway.group_commit import Ledger
@@ -67,6 +69,7 @@ def build_services(
 ) -> Services:
     """Wire what the server, the worker, the commands, the demo and the tests share."""
     limits = limits or replace(Limits(), burst_quiet_ms=settings.burst_quiet_ms)
+    twilio = _twilio(settings, http)
     return Services(
         settings=settings,
         limits=limits,
@@ -80,8 +83,12 @@ def build_services(
         versions={},
         chat_model=model,
         transcriber=model,
-        channels={"meta": MetaChannel(http, settings.whatsapp_api_url, settings.whatsapp_access_token)},
-        twilio=_twilio(settings, http),
+        channels={
+            "meta": MetaChannel(http, settings.whatsapp_api_url, settings.whatsapp_access_token),
+            "twilio": TwilioWhatsAppChannel(twilio, settings.public_url),
+            "twilio_sms": TwilioSmsChannel(twilio, settings.public_url),
+        },
+        twilio=twilio,
         throttle=Throttle(time.monotonic),
         metrics=Metrics(),
         now=now,
@@ -165,6 +172,7 @@ def build_app(services: Services, *, stopping: asyncio.Event, public: bool = Tru
 
 
 def _twilio(settings: Settings, http: aiohttp.ClientSession) -> TwilioRest | None:
+    """Return the account at Twilio, if there is one."""
     sid, token = settings.twilio_account_sid, settings.twilio_auth_token
     if sid is None or token is None:
         return None

@@ -38,7 +38,7 @@ class Services:
     versions: VersionCache  # of agents: never change, so a process keeps them
     chat_model: ChatModel
     transcriber: Transcriber
-    channels: Mapping[str, MessageChannel]  # by the provider's name: "meta"
+    channels: Mapping[str, MessageChannel]  # by who carries it: "meta", "twilio", "twilio_sms"
     twilio: TwilioRest | None  # None: no account is configured
     throttle: Throttle
     metrics: Metrics

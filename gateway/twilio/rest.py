@@ -99,11 +99,13 @@ class TwilioRest:
     async def delete(self, path: str) -> Answer:
         return await self._ask("DELETE", self._account_url.joinpath(path))
 
-    async def post_messaging(self, path: str, form: Form) -> Answer:
+    async def post_messaging(self, path: str, form: Form, *, timeout: aiohttp.ClientTimeout | None = None) -> Answer:
         """Post to the messaging interface, which has a host of its own."""
-        return await self._ask("POST", self._messaging_url.joinpath(path), form=form)
+        return await self._ask("POST", self._messaging_url.joinpath(path), form=form, timeout=timeout)
 
-    async def _ask(self, method: str, url: URL, *, form: Form | None = None) -> Answer:
+    async def _ask(
+        self, method: str, url: URL, *, form: Form | None = None, timeout: aiohttp.ClientTimeout | None = None
+    ) -> Answer:
         if transaction_is_open():
             raise AssertionError("a vendor is never awaited inside a transaction")
         try:
@@ -113,7 +115,7 @@ class TwilioRest:
                 data=None if form is None else aiohttp.FormData(list(form)),
                 headers={"Authorization": self.authorization},
                 allow_redirects=False,
-                timeout=self._timeout,
+                timeout=timeout or self._timeout,
             ) as response:
                 return read_answer(response.status, await _body(response), response.headers.get("Retry-After"))
         # Connecting failed, so nothing was written. Every other break comes after the request had begun to leave.

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from urllib.parse import unquote_plus
 from uuid import UUID
 
 import aiohttp
@@ -21,7 +23,7 @@ from gateway.errors import (
     SendRefusedError,
     SendThrottledError,
 )
-from tests.gateway.channels.conformance import CASES, Answer, ChannelCase
+from tests.gateway.channels.conformance import CASES, STYLE, Answer, ChannelCase
 
 MESSAGE_ID = UUID("019ab1c0-0000-7000-8000-000000000001")
 
@@ -65,8 +67,9 @@ async def test_a_message_that_was_taken_has_the_providers_id_and_carries_ours(ca
     provider_id, provider = await send(case, case.taken)
     assert provider_id == case.taken_id
     [request] = provider.requests
-    assert str(MESSAGE_ID).encode() in request
-    assert b"Gern!" in request
+    said = unquote_plus(request.decode())
+    assert str(MESSAGE_ID) in said
+    assert "Gern!" in said
 
 
 @every_channel
@@ -97,6 +100,34 @@ async def test_nobody_listening_means_that_nothing_was_taken(case: ChannelCase) 
         channel = case.open_channel(http, "http://127.0.0.1:9")
         with pytest.raises(SendNotConnectedError):
             await channel.send(case.line, Outbound(message_id=MESSAGE_ID, to=case.to, text="Gern!"))
+
+
+@every_channel
+async def test_a_send_whose_answer_was_lost_is_looked_up_or_said_not_to_be(case: ChannelCase) -> None:
+    outbound = Outbound(message_id=MESSAGE_ID, to=case.to, text="Gern!")
+    since = datetime(2026, 11, 25, tzinfo=UTC)
+    async with opened(case, Provider(case.nothing_sent)) as channel:
+        assert channel.looks_up == (case.nothing_sent is not None)
+        if channel.looks_up:
+            assert await channel.find_sent(case.line, outbound, since=since) is None
+        else:
+            with pytest.raises(LookupError):
+                await channel.find_sent(case.line, outbound, since=since)
+    if not case.composer.looks_up:
+        return
+    for answer in (case.refused, case.throttled, case.unwell, None):  # who cannot ask knows nothing
+        async with opened(case, Provider(answer)) as channel:
+            with pytest.raises(SendOutcomeUnknownError):
+                await channel.find_sent(case.line, outbound, since=since)
+
+
+@every_channel
+@given(text=st.text())
+def test_what_fits_is_sent_whole_and_every_part_is_priced(case: ChannelCase, text: str) -> None:
+    parts = case.composer.compose(text, STYLE)
+    assert all(case.composer.billed_units(part) >= 1 for part in parts)
+    if not case.composer.fits(text, STYLE):
+        assert sum(map(case.composer.billed_units, parts)) <= STYLE.segments_max
 
 
 @every_channel
@@ -138,7 +169,7 @@ async def test_a_cancelled_send_is_cancelled(case: ChannelCase) -> None:
 @every_channel
 @given(text=st.text())
 def test_parts_are_never_empty_nor_too_long(case: ChannelCase, text: str) -> None:
-    parts = case.compose(text)
+    parts = case.composer.compose(text, STYLE)
     assert bool(parts) == bool(text.strip())
     assert all(part.strip() and len(part) <= case.part_chars_max for part in parts)
 
@@ -146,7 +177,7 @@ def test_parts_are_never_empty_nor_too_long(case: ChannelCase, text: str) -> Non
 @every_channel
 @given(text=st.text(min_size=1), max_tokens=st.integers(0, 40))
 def test_shortened_parts_are_affordable(case: ChannelCase, text: str, max_tokens: int) -> None:
-    parts = case.shorten(case.compose(text), max_tokens=max_tokens, count_tokens=len)
+    parts = case.composer.shorten(case.composer.compose(text, STYLE), max_tokens=max_tokens, count_tokens=len)
     assert sum(map(len, parts)) <= max_tokens
     assert all(parts)
 
