@@ -9,6 +9,7 @@ from gateway.takeover import take_over
 from gateway.turn_scene import Lease
 from gateway.turns import run_turn
 from tests.gateway.mailroom import ANNA, EMRE, Mailroom
+from tests.gateway.sms_mailroom import SmsMailroom
 
 QUEUE = """SELECT a.address, c.conversation_id, c.due_at, c.pending_since, c.waiting_for FROM conversation c
            JOIN contact_address a USING (tenant_id, contact_id) ORDER BY c.due_at NULLS LAST"""
@@ -77,3 +78,34 @@ async def test_who_is_answered_by_a_person_or_not_waiting_is_not_woken(mailroom:
         await take_over(connection, mailroom.cast.acme, first["conversation_id"], mailroom.clock.now())
     await mailroom.rows("UPDATE message SET state = 'recorded' WHERE conversation_id = $1", second["conversation_id"])
     assert await woken(mailroom) == []
+
+
+async def test_whom_nothing_may_be_written_to_any_more_stays_as_he_is(sms: SmsMailroom) -> None:
+    """By WhatsApp the window has closed, by SMS a day has passed: only the next message of theirs changes that."""
+    mailroom, old, new = sms.mailroom, "4917000001", "4917000002"
+    await mailroom.rows("UPDATE wallet SET state = 'paused'")
+    await write(mailroom, 1, ANNA)
+    await sms.write(1, wa_id=old)
+    mailroom.clock.advance(seconds=3600)
+    await write(mailroom, 2, EMRE)
+    await sms.write(2, wa_id=new)
+    await run(mailroom, await claimed(mailroom))
+    assert {row["waiting_for"] for row in await queue(mailroom)} == {"credits"}
+    mailroom.clock.advance(seconds=23 * 3600)
+    assert sorted(await woken(mailroom)) == sorted([EMRE, new])
+    assert {row["address"]: row["waiting_for"] for row in await queue(mailroom)} == {
+        f"+{ANNA}": "credits",
+        f"+{old}": "credits",
+        f"+{EMRE}": None,
+        f"+{new}": None,
+    }
+
+
+async def test_an_sms_that_nobody_paid_is_answered_once_there_are_credits(sms: SmsMailroom) -> None:
+    await sms.mailroom.rows("UPDATE wallet SET state = 'paused'")
+    await sms.write(1)
+    await run(sms.mailroom, await claimed(sms.mailroom))
+    assert await sms.charges() == {}
+    await sms.grant(1_000)
+    assert [row["due_at"] for row in await queue(sms.mailroom)] != [None]
+    assert await sms.charges() == {}
