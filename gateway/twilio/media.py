@@ -60,7 +60,7 @@ async def fetch_file(rest: TwilioRest | None, address: str | None, *, max_bytes:
 
 def is_twilio(url: URL, api_url: URL) -> bool:
     """Return whether the password may go to an address: Twilio's hosts over TLS, or the API's own origin (pure)."""
-    if url.absolute and url.origin() == api_url.origin():
+    if url.absolute and url.user is None and url.origin() == api_url.origin():
         return True
     return _over_tls(url) and (url.host or "").endswith(TWILIO_HOST)
 
@@ -71,7 +71,7 @@ def is_store(url: URL, api_url: URL) -> bool:
 
 
 def _over_tls(url: URL) -> bool:
-    return url.scheme == "https" and url.port == 443
+    return url.scheme == "https" and url.port == 443 and url.user is None
 
 
 def _next(url: URL, location: str, api_url: URL) -> URL:

@@ -19,6 +19,10 @@ PAGE_SIZE = 200
 PAGES_MAX = 5
 CLOCKS_APART = timedelta(seconds=5)  # between us and Twilio, whose times have no fractions of a second
 
+TRIAL_PREFIX = (
+    "Sent from your Twilio trial account - "  # what Twilio puts before each text until an account is paid for
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
@@ -69,9 +73,10 @@ async def find(rest: TwilioRest | None, text: Text, *, since: datetime) -> Sent 
     found = chosen([one async for one in _listed(required(rest), text, since=since)], text, since=since)
     if found is None:
         return None
-    code = found.get("error_code")
     if found.get("status") == "failed":
-        raise code_error(code if isinstance(code, int) else 0, "failed at the provider")
+        code = found.get("error_code")
+        words = "Twilio took it and failed to send it"
+        raise code_error(code, words) if isinstance(code, int) else SendRefusedError("failed", words)
     return Sent(sid=str(found.get("sid")), segments=_segments(found))
 
 
@@ -85,7 +90,7 @@ def chosen(listed: list[Json], text: Text, *, since: datetime) -> Json | None:
         (
             (at, at_place, message)
             for at_place, message in enumerate(listed)
-            if message.get("direction") == "outbound-api" and message.get("body") == text.body
+            if message.get("direction") == "outbound-api" and _says(message, text.body)
             if (at := created_at(message)) is not None and at >= since - CLOCKS_APART
         ),
         key=lambda one: (one[0], -one[1]),
@@ -94,6 +99,10 @@ def chosen(listed: list[Json], text: Text, *, since: datetime) -> Json | None:
     after = [message for at, _, message in alike if at >= begun]
     before = [message for at, _, message in alike if at < begun]
     return next(iter(after), None) or next(reversed(before), None)
+
+
+def _says(message: Json, body: str) -> bool:
+    return str(message.get("body", "")).removeprefix(TRIAL_PREFIX).strip() == body.strip()
 
 
 def created_at(message: Json) -> datetime | None:
