@@ -1,4 +1,4 @@
-"""A whole world for a story: Meta, a model, a salon with credits, and the gateway between them, on real sockets.
+"""A whole world for a story: Meta, Twilio, a model, a salon with credits, and the gateway between, on real sockets.
 
 Times are short, so that a story takes a second; the clock can be put forward, so that a day can pass.
 """
@@ -25,6 +25,8 @@ from gateway.simulator.customer import Customer
 from gateway.simulator.meta import FakeMeta
 from gateway.simulator.meta_wire import Business, Person
 from gateway.simulator.openai_chat import Brain, FakeOpenAI, Said
+from gateway.simulator.twilio import FakeTwilio
+from gateway.simulator.twilio_customer import TwilioCustomer
 from gateway.tenants import NewTenant, Tenant, create_tenant
 from gateway.worker import Worker
 from metering.audit import audit
@@ -33,6 +35,9 @@ from metering.receipts import Receipt, list_receipts
 
 APP_SECRET = "story-app-secret"
 ACCESS_TOKEN = "story-access-token"
+ACCOUNT_SID = "AC" + "5" * 32
+AUTH_TOKEN = "story-auth-token"
+PUBLIC_URL = "https://gateway.example"  # what Twilio was told to call, and signs
 QUICK = Limits(
     burst_quiet_ms=60,
     burst_media_quiet_ms=80,
@@ -66,7 +71,7 @@ price = "42 Euro"
 number = "{number}"
 kind = "mobile"
 agent = "Rezeption"
-channels = ["whatsapp"]
+channels = ["whatsapp", "sms"]
 whatsapp_provider = "meta"
 whatsapp_phone_number_id = "{phone_number_id}"
 """
@@ -94,6 +99,7 @@ class World:
     """Everything a story touches."""
 
     meta: FakeMeta
+    twilio: FakeTwilio
     model: FakeOpenAI
     services: Services
     url: str
@@ -109,10 +115,24 @@ class World:
         person = Person(name=name, wa_id=f"4917{number:08d}")
         return Customer(self.meta, (salon or self.salon).business, person)
 
+    def sms_customer(self, number: int = 1, *, salon: Salon | None = None) -> TwilioCustomer:
+        """Return a customer with the same number as `customer(number)`, who writes SMS."""
+        business = (salon or self.salon).business.display_number
+        return TwilioCustomer(self.twilio, business=business, number=f"+4917{number:08d}")
+
+    def twilio_customer(self, number: int = 1, *, salon: Salon | None = None, name: str = "Anna") -> TwilioCustomer:
+        """Return a customer who writes on WhatsApp to a line that has it from Twilio."""
+        business = (salon or self.salon).business.display_number
+        return TwilioCustomer(
+            self.twilio, business=business, number=f"+4917{number:08d}", channel="whatsapp", name=name
+        )
+
     async def add_salon(self, name: str, *, amount_credits: int, file: str = SALON) -> Salon:
         number = len(self.salons) + 1
         business = Business(phone_number_id=f"100000{number}", display_number=f"+491510000000{number}")
         self.meta.businesses[business.phone_number_id] = business
+        self.twilio.numbers.add(business.display_number, "mobile", sms_url=self.twilio.messages_url)
+        self.twilio.whatsapp_senders.add(business.display_number)
         services = self.services
         tenant = await create_tenant(
             services.db, services.ledger, NewTenant(name=name), None, now=services.now(), new_id=services.new_id
@@ -177,7 +197,7 @@ class World:
 
     async def quiet(self, *, timeout_s: float = 20.0) -> None:
         """Wait until nothing is due, held, on its way or unreported."""
-        await self.meta.settled()
+        await self._carriers_settled()
         await until(self._is_quiet, timeout_s=timeout_s)
 
     async def audit(self) -> None:
@@ -195,8 +215,12 @@ class World:
         busy += await self._count("SELECT count(*) FROM hold WHERE state = 'open'")
         if busy:
             return False
-        await self.meta.settled()
+        await self._carriers_settled()
         return True
+
+    async def _carriers_settled(self) -> None:
+        await self.meta.settled()
+        await self.twilio.settled()
 
     async def _count(self, query: str) -> int:
         total = 0
@@ -231,20 +255,25 @@ async def opened(
     clock = Offset()
     async with contextlib.AsyncExitStack() as stack:
         meta = FakeMeta(webhook_url="", app_secret=APP_SECRET, token=ACCESS_TOKEN, businesses=[])
+        twilio = FakeTwilio(
+            account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, public_url=PUBLIC_URL, gateway_url=lambda: world.url
+        )
         model = FakeOpenAI(brain)
         meta_url = await stack.enter_async_context(meta.running())
+        twilio_url = await stack.enter_async_context(twilio.running())
         model_url = await stack.enter_async_context(model.running())
-        settings = settings_for(database_url, folder, meta_url=meta_url, model_url=model_url)
+        settings = settings_for(database_url, folder, meta_url=meta_url, twilio_url=twilio_url, model_url=model_url)
         services = await stack.enter_async_context(
             open_services(settings, now=clock.now, new_id=system_id, limits=limits)
         )
         url = await stack.enter_async_context(served(services)) if serve else ""
         meta.webhook_url = f"{url}/webhooks/whatsapp"
         http = await stack.enter_async_context(aiohttp.ClientSession())
-        yield World(meta=meta, model=model, services=services, url=url, http=http, clock=clock)
+        world = World(meta=meta, twilio=twilio, model=model, services=services, url=url, http=http, clock=clock)
+        yield world
 
 
-def settings_for(database_url: str, folder: Path, *, meta_url: str, model_url: str) -> Settings:
+def settings_for(database_url: str, folder: Path, *, meta_url: str, twilio_url: str, model_url: str) -> Settings:
     return load_settings(
         {
             "TURNMETER_DATABASE_URL": database_url,
@@ -257,6 +286,11 @@ def settings_for(database_url: str, folder: Path, *, meta_url: str, model_url: s
             "WHATSAPP_APP_SECRET": APP_SECRET,
             "WHATSAPP_VERIFY_TOKEN": "story-verify",
             "WHATSAPP_ACCESS_TOKEN": ACCESS_TOKEN,
+            "TURNMETER_PUBLIC_URL": PUBLIC_URL,
+            "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+            "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+            "TWILIO_API_URL": twilio_url,
+            "TWILIO_MESSAGING_URL": twilio_url,
         }
     )
 
