@@ -13,7 +13,17 @@ from metering.credits import format_credits
 
 DIGEST_EVERY: Final = timedelta(minutes=10)
 # What comes in numbers, or can no longer be helped: told together, at most once in DIGEST_EVERY.
-DIGESTED: Final = frozenset({"delivery_failed", "window_closed", "late_message", "over_budget", "written_unanswered"})
+DIGESTED: Final = frozenset(
+    {
+        "delivery_failed",
+        "undelivered",
+        "window_closed",
+        "late_message",
+        "sms_flood",
+        "over_budget",
+        "written_unanswered",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,16 @@ _GERMAN: _Texts = {
         "Eine Nachricht kam nicht an",
         "Der Anbieter hat eine Nachricht nicht zugestellt. Nicht Zugestelltes ist gutgeschrieben. Im Gespräch steht "
         "der Fehlercode des Anbieters.",
+    ),
+    "undelivered": AlertText(
+        "Eine SMS hat das Telefon nicht erreicht",
+        "Die SMS ging hinaus, aber das Netz konnte sie nicht zustellen; auch solche werden berechnet. Im Gespräch steht "
+        "der Fehlercode. Vielleicht ist das Telefon aus: Schreiben Sie später noch einmal, oder rufen Sie an.",
+    ),
+    "sms_flood": AlertText(
+        "Jemand schreibt sehr viele SMS",
+        "Ein Kontakt hat heute mehr SMS geschickt, als an einem Tag angenommen werden. Die weiteren werden gespeichert, "
+        "aber weder berechnet noch beantwortet, bis morgen.",
     ),
     "provider_payment": AlertText(
         "Ihr WhatsApp-Konto kann nicht bezahlen",
@@ -149,6 +169,16 @@ _ENGLISH: _Texts = {
         "A message did not arrive",
         "The provider did not deliver a message. What was not delivered is refunded. The conversation shows the "
         "provider's error code.",
+    ),
+    "undelivered": AlertText(
+        "An SMS did not reach the phone",
+        "The SMS left, but the network could not deliver it; such ones are charged too. The conversation shows the error "
+        "code. Perhaps the phone is off: write again later, or call.",
+    ),
+    "sms_flood": AlertText(
+        "Somebody writes very many SMS",
+        "A contact has sent more SMS today than are taken on one day. Further ones are stored but neither charged nor "
+        "answered, until tomorrow.",
     ),
     "provider_payment": AlertText(
         "Your WhatsApp account cannot pay",

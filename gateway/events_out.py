@@ -24,6 +24,7 @@ EVENT_KINDS: Final[tuple[str, ...]] = get_args(EventKind)
 TEST_KIND: Final = "webhook.test"  # sent when asked for, whatever an endpoint wants
 EVENT_OF_ALERT: Final[Mapping[str, EventKind]] = {
     "delivery_failed": "delivery.failed",
+    "undelivered": "delivery.failed",
     "low_balance": "balance.low",
     "paused": "tenant.paused",
     "window_closed": "window.refused",
