@@ -75,13 +75,13 @@ _GERMAN: _Texts = {
     ),
     "undelivered": AlertText(
         "Eine SMS hat das Telefon nicht erreicht",
-        "Die SMS ging hinaus, aber das Netz konnte sie nicht zustellen; auch solche werden berechnet. Im Gespräch steht "
-        "der Fehlercode. Vielleicht ist das Telefon aus: Schreiben Sie später noch einmal, oder rufen Sie an.",
+        "Die SMS ging hinaus, aber das Netz konnte sie nicht zustellen; auch solche werden berechnet. Im Gespräch "
+        "steht der Fehlercode. Vielleicht ist das Telefon aus: Schreiben Sie später noch einmal, oder rufen Sie an.",
     ),
     "sms_flood": AlertText(
         "Jemand schreibt sehr viele SMS",
-        "Ein Kontakt hat heute mehr SMS geschickt, als an einem Tag angenommen werden. Die weiteren werden gespeichert, "
-        "aber weder berechnet noch beantwortet, bis morgen.",
+        "Ein Kontakt hat heute mehr SMS geschickt, als an einem Tag angenommen werden. Die weiteren werden "
+        "gespeichert, aber weder berechnet noch beantwortet, bis morgen.",
     ),
     "provider_payment": AlertText(
         "Ihr WhatsApp-Konto kann nicht bezahlen",
@@ -172,8 +172,8 @@ _ENGLISH: _Texts = {
     ),
     "undelivered": AlertText(
         "An SMS did not reach the phone",
-        "The SMS left, but the network could not deliver it; such ones are charged too. The conversation shows the error "
-        "code. Perhaps the phone is off: write again later, or call.",
+        "The SMS left, but the network could not deliver it; such ones are charged too. The conversation shows the "
+        "error code. Perhaps the phone is off: write again later, or call.",
     ),
     "sms_flood": AlertText(
         "Somebody writes very many SMS",
