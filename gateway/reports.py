@@ -1,8 +1,8 @@
 """Delivery reports: what has become of our messages, in whatever order and however often they come.
 
-What never left the provider is refunded. What left and did not arrive is not: the provider bills it too. Nor is it sent
-again by itself, also where the code says that the handset may come back (30003, 30008): the first may still arrive, and
-nobody has paid for a second. The owner is told and can write again.
+What never left the provider is refunded. An SMS that left and did not arrive is not: the provider bills it too. Nor is
+it sent again by itself, also where the code says that the handset may come back (30003, 30008): the first may still
+arrive, and nobody has paid for a second. The owner is told and can write again.
 
 States only move forward. A failure gives the credits back in the ledger's own transaction, together with the
 stored report: so a provider's retry after a crash finds either both or neither.
@@ -57,15 +57,12 @@ async def apply_report(
     `raw` is the webhook's body, stored in the same transaction as the report.
     """
     news = _News(tenant_id=tenant_id, line_id=line_id, report=report, raw=raw)
-    match report.status:
-        case DeliveryStatus.FAILED:
-            await _apply_failure(services, news)
-        case DeliveryStatus.UNDELIVERED:
-            await _correct_segments(services, news)
-            await _apply_undelivered(services, news)
-        case _:
-            await _correct_segments(services, news)
-            await _apply_progress(services, news)
+    if report.status is not DeliveryStatus.FAILED:
+        await _correct_segments(services, news)
+    if report.status in (DeliveryStatus.FAILED, DeliveryStatus.UNDELIVERED):
+        await _apply_failure(services, news)
+    else:
+        await _apply_progress(services, news)
 
 
 async def _apply_progress(services: Services, news: _News) -> None:
@@ -96,28 +93,18 @@ async def _correct_segments(services: Services, news: _News) -> None:
         await correct_segments(services, news.tenant_id, part.message_id, news.report.segments)
 
 
-async def _apply_undelivered(services: Services, news: _News) -> None:
-    async with services.db.transaction(news.tenant_id) as connection:
-        part = await report_store.find_part(connection, news.tenant_id, news.line_id, news.report)
-    if part is not None and _may_fail(part, news.report):
-        await give_up_unsent_behind(services, news.tenant_id, part, reason=REASON)
-    async with services.db.transaction(news.tenant_id) as connection:
-        is_new, _ = await _record(connection, news, services.now())
-        if is_new and part is not None:
-            await _end_part(services, connection, news, part, refunded=False)
-
-
 async def _apply_failure(services: Services, news: _News) -> None:
     async with services.db.transaction(news.tenant_id) as connection:
         part = await report_store.find_part(connection, news.tenant_id, news.line_id, news.report)
+    is_refunded = part is not None and part.was_charged and not _stays_paid(part, news.report)
     if part is not None and _may_fail(part, news.report):
         # The report itself is stored last: until then, the provider's retry does all of this again.
         await give_up_unsent_behind(services, news.tenant_id, part, reason=REASON)
-        if part.was_charged:
+        if is_refunded:
             await _refund_reported(services, news, part)
     async with services.db.transaction(news.tenant_id) as connection:
         is_new, _ = await _record(connection, news, services.now())
-        if is_new and part is not None and not part.was_charged:
+        if is_new and part is not None and not is_refunded:
             await _end_part(services, connection, news, part, refunded=False)
 
 
@@ -160,7 +147,7 @@ async def _end_part(services: Services, connection: Connection, news: _News, par
     current = await report_store.lock_part(connection, news.tenant_id, part.message_id)
     if current is None or not _may_fail(current, news.report):
         return
-    if news.report.status is DeliveryStatus.UNDELIVERED:
+    if _stays_paid(part, news.report):
         await report_store.end_undelivered(
             connection, news.tenant_id, part.message_id, provider_id=news.report.provider_id, failure=news.code
         )
@@ -189,6 +176,11 @@ def _may_fail(part: SentPart, report: DeliveryReport) -> bool:
     return part.state in ("queued", "sent") and part.provider_id in (None, report.provider_id)
 
 
+def _stays_paid(part: SentPart, report: DeliveryReport) -> bool:
+    """Say yes to an SMS that left: it is billed whether it arrives or not. On WhatsApp nothing is lost by a refund."""
+    return report.status is DeliveryStatus.UNDELIVERED and part.channel == "sms"
+
+
 def _alert(report: DeliveryReport, part: SentPart, now: datetime) -> tuple[str, str]:
     """Return what the owner is told, and how often: an account that cannot pay is one alert a day, not hundreds."""
     if report.payment_problem:
@@ -196,5 +188,5 @@ def _alert(report: DeliveryReport, part: SentPart, now: datetime) -> tuple[str, 
     if report.window_closed:
         kind = "window_closed"
     else:
-        kind = "undelivered" if report.status is DeliveryStatus.UNDELIVERED else "delivery_failed"
+        kind = "undelivered" if _stays_paid(part, report) else "delivery_failed"
     return kind, f"{kind}:{part.message_id}"

@@ -2,11 +2,13 @@
 
 import asyncio
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from gateway.channels.base import DeliveryStatus
-from tests.gateway.sms_mailroom import SENT, TOKENS, SmsMailroom
+from tests.gateway.mailroom import Mailroom
+from tests.gateway.sms_mailroom import SENT, TOKENS, SmsMailroom, with_sms
 
 OPTED_OUT = "SELECT channel FROM service_window WHERE opted_out_at IS NOT NULL"
 COST = SENT.amount_millicredits + TOKENS.amount_millicredits
@@ -105,3 +107,15 @@ async def test_a_stop_that_is_reported_after_start_stops_nothing(begun: SmsMailr
     await begun.write(2, "START")
     await begun.receive(begun.report(DeliveryStatus.FAILED, code=21610, opted_out=True))
     assert await begun.mailroom.rows(OPTED_OUT) == []
+
+
+async def test_what_whatsapp_could_not_deliver_is_given_back(mailroom: Mailroom) -> None:
+    """By Twilio, a closed window may be reported in either word."""
+    sms = await with_sms(mailroom)
+    await mailroom.receive(mailroom.text(1))
+    before = await mailroom.balance()
+    await mailroom.sent()
+    report = sms.report(DeliveryStatus.UNDELIVERED, provider_id="wamid.OUT1", code=63016)
+    await sms.receive(replace(report, channel="whatsapp"))
+    assert await mailroom.balance() == before
+    assert await sms.alerts() == ["delivery_failed"]
