@@ -66,7 +66,7 @@ def _read_message(fields: Fields) -> LineEvent:
         text=with_hints(decoded(fields.get("Body", "")), media),
         provider_at=None,
         media=media,
-        segments=max(1, whole_number(fields.get("NumSegments")) or 1),
+        segments=whole_number(fields.get("NumSegments")) or 1,
         opt_out=OPT_OUTS.get(fields.get("OptOutType", "").strip().upper()),
         content={"sms": kept(fields, but={"NumSegments", "OptOutType"})},
     )

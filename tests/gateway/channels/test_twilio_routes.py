@@ -205,6 +205,8 @@ async def test_without_a_secret_or_an_account_everything_is_refused_and_the_oper
     assert {"missing": missing, "event": "twilio_webhooks_refused", "log_level": "error"} in logs
     async with http:
         assert (await post(http, MESSAGES_PATH, SMS)).status == 403
+        of_nobody = [(name, value) for name, value in SMS if name != "AccountSid"]
+        assert (await post(http, MESSAGES_PATH, of_nobody)).status == 403
     assert accepted.calls == []
 
 

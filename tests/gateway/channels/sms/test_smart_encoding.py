@@ -50,6 +50,7 @@ def test_the_table_has_what_twilio_publishes_and_leads_into_gsm7() -> None:
         ("ꜱᴀʟᴇ", "SALE"),
         ("½ Stunde oder 1½ Stunden", "1/2 Stunde oder 1 1/2 Stunden"),
         ("Scho\u0308ne Gru\u0308\u00dfe, sen\u0303or", "Schöne Grüße, señor"),
+        ("\uff35\u0308ber\u200ba\u200b\u0308hnlich", "Überähnlich"),
         ("ist da \U0001f60a", "ist da \U0001f60a"),
         ("Привет", "Привет"),
         ("", ""),
@@ -91,6 +92,7 @@ def test_without_unicode_a_text_says_the_same_in_gsm7(text: str, sent: str) -> N
     ("text", "sent"),
     [
         ("Привет, мир \U0001f60a — до завтра", "Привет, мир - до завтра"),
+        ("Привет, scho\ufe0f\u0308n", "Привет, schön"),
         ("مرحبا \U0001f60a", "مرحبا"),
         ("東京へようこそ", "東京へようこそ"),
         ("Καλημέρα", "Καλημέρα"),
