@@ -1,7 +1,8 @@
 """The database as the gateway sees it: the only place that opens and commits a transaction.
 
-Two roles share one server. `turnmeter_app` sees one tenant at a time (row-level security);
-`turnmeter_queue` sees the queue columns of all tenants and nothing else.
+Three roles share one server. `turnmeter_app` sees one tenant at a time (row-level security);
+`turnmeter_queue` sees the queue columns of all tenants and nothing else; `turnmeter_jobs` sees no tenant at all, but
+when recurring work is due.
 """
 
 import asyncio
@@ -150,9 +151,10 @@ _BEGIN_QUICKLY = "BEGIN; SET LOCAL synchronous_commit = off"
 
 
 class Database:
-    """Two pools, one for each role."""
+    """Two pools, one for each role that works on tenants' rows."""
 
-    def __init__(self, app: "Pool[asyncpg.Record]", queue: "Pool[asyncpg.Record]") -> None:
+    def __init__(self, url: str, app: "Pool[asyncpg.Record]", queue: "Pool[asyncpg.Record]") -> None:
+        self._url = url
         self._app = app
         self._queue = queue
         self.events_left = asyncio.Event()  # events to send were left in this process; whoever sends them clears it
@@ -169,7 +171,7 @@ class Database:
                 app_pool = await opened.enter_async_context(await _pool(url, "turnmeter_app", app))
                 queue_pool = await _pool(url, "turnmeter_queue", queue)
                 opened.pop_all()
-            return cls(app_pool, queue_pool)
+            return cls(url, app_pool, queue_pool)
         except _CANNOT_CONNECT as error:
             raise DatabaseUnavailableError("The database cannot be reached.") from error
 
@@ -221,6 +223,22 @@ class Database:
     def queue(self) -> contextlib.AbstractAsyncContextManager[Connection]:
         """Open a transaction on all tenants' queue columns; not durable, for a lease that is undone is merely free."""
         return self._transaction(self._queue, None, _BEGIN_QUICKLY)
+
+    @contextlib.asynccontextmanager
+    async def schedules(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+        """Open a connection of its own to the job library's tables; nothing of a tenant is seen on it.
+
+        Raises DatabaseUnavailableError; what happens to the connection later is the library's to say.
+        """
+        settings = {"role": "turnmeter_jobs", "timezone": "UTC", "jit": "off", "application_name": "turnmeter_jobs"}
+        try:
+            connection = await asyncpg.connect(self._url, timeout=CONNECT_S, server_settings=settings)
+        except (TimeoutError, *_CANNOT_CONNECT) as error:
+            raise DatabaseUnavailableError("The database cannot be reached.") from error
+        try:
+            yield connection
+        finally:
+            connection.terminate()
 
     async def close(self) -> None:
         """Close all connections; one that is still busy after a while is cut off."""

@@ -42,7 +42,7 @@ class Limits:
     # The loop.
     poll_s: float = 0.5
     sweep_s: float = 5.0
-    housekeep_s: float = 3_600.0
+    recurring_at: str | None = None  # when all recurring work runs, instead of its own times: for tests
     drain_s: float = 25.0
     webhook_bytes: int = 4 * 1024 * 1024
     webhook_days: int = 30

@@ -5,7 +5,7 @@ Whoever changes one holds the wallet's lock, so that changes, cycles and payment
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Final, Literal
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from metering.cycle import Cycle, nth_cycle
 from metering.plans import Plan, as_terms, plan_of_terms
 
 State = Literal["active", "cancelled"]
+_FARTHEST_EAST: Final = timedelta(hours=14)  # no clock is further ahead of UTC; the index is read up to its date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,10 +103,14 @@ async def set_state(connection: Connection, tenant_id: UUID, state: State) -> No
     await connection.execute("UPDATE subscription SET state = $2 WHERE tenant_id = $1", tenant_id, state)
 
 
-async def tenants_with_cycles_due(connection: Connection, *, until: date) -> list[UUID]:
-    """Return whose next cycle begins by that day, the longest due first. Run under the queue's role."""
+async def tenants_with_cycles_due(connection: Connection, *, now: datetime) -> list[UUID]:
+    """Return whose next cycle has begun on their own clock, the longest due first. Run under the queue's role."""
     rows = await connection.fetch(
-        "SELECT tenant_id FROM subscription WHERE state = 'active' AND cycle_ends_on <= $1 ORDER BY cycle_ends_on",
-        until,
+        """SELECT s.tenant_id FROM subscription s JOIN tenant t ON t.tenant_id = s.tenant_id
+           WHERE s.state = 'active' AND s.cycle_ends_on <= $2
+             AND s.cycle_ends_on <= ($1::timestamptz AT TIME ZONE t.timezone)::date
+           ORDER BY s.cycle_ends_on""",
+        now,
+        (now + _FARTHEST_EAST).date(),
     )
     return [row["tenant_id"] for row in rows]

@@ -1,6 +1,7 @@
 """What nobody asks for and must happen all the same: holds and grants that expire, old rows that go."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -17,19 +18,31 @@ IDEMPOTENCY_KEYS_FOR = timedelta(hours=24)
 log = structlog.get_logger(__name__)
 
 
-async def sweep(services: Services) -> None:
-    """End holds whose workers died and grants whose time is over; measure how far behind the queues are."""
+async def free_holds(services: Services) -> None:
+    """End holds whose workers died; measure how far behind the queues are."""
     now = services.now()
     async with services.db.queue() as connection:
         holds = await work_queue.overdue_holds(connection, now=now, limit=SWEPT_AT_ONCE)
-        grants = await work_queue.overdue_grants(connection, now=now, limit=SWEPT_AT_ONCE)
         conversation_s, message_s = await work_queue.oldest_due(connection, now=now)
     services.metrics.queue_age_s.labels("conversations").set(conversation_s)
     services.metrics.queue_age_s.labels("outbox").set(message_s)
-    ending: list[tuple[UUID, ExpireHold | ExpireGrant]] = [
-        *((overdue.tenant_id, ExpireHold(hold_key=overdue.hold_key)) for overdue in holds if overdue.hold_key),
-        *((overdue.tenant_id, ExpireGrant(grant_id=overdue.grant_id)) for overdue in grants if overdue.grant_id),
-    ]
+    await _end(
+        services, [(each.tenant_id, ExpireHold(hold_key=each.hold_key)) for each in holds if each.hold_key is not None]
+    )
+
+
+async def expire_grants(services: Services) -> None:
+    """Take what is left of grants whose time is over."""
+    now = services.now()
+    async with services.db.queue() as connection:
+        grants = await work_queue.overdue_grants(connection, now=now, limit=SWEPT_AT_ONCE)
+    await _end(
+        services,
+        [(each.tenant_id, ExpireGrant(grant_id=each.grant_id)) for each in grants if each.grant_id is not None],
+    )
+
+
+async def _end(services: Services, ending: Sequence[tuple[UUID, ExpireHold | ExpireGrant]]) -> None:
     ended = await asyncio.gather(
         *(services.ledger.submit(tenant_id, operation) for tenant_id, operation in ending), return_exceptions=True
     )

@@ -1,11 +1,11 @@
-"""The loop that answers due conversations and sends what waits: leases, renewals, sweeps, an orderly end.
+"""The loop that answers due conversations and sends what waits: leases, renewals, recurring work, an orderly end.
 
 Any number of workers, in any number of processes, share the queues; a lease's epoch decides whose work counts.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import TypeAlias, TypeVar
 from uuid import UUID
@@ -15,12 +15,15 @@ import structlog
 
 from gateway import outbox_store, work_queue
 from gateway.errors import StaleLeaseError
+from gateway.jobs import Jobs, RecurringJob
 from gateway.outbox import deliver, send
 from gateway.outbox_store import SendLease
+from gateway.recurring import RECURRING
 from gateway.services import Services
-from gateway.sweeps import housekeep, sweep
+from gateway.sweeps import free_holds
 from gateway.turn_scene import Lease
 from gateway.turns import run_turn
+from gateway.webhook_delivery import deliver_as_they_come
 
 RECONNECT_S = 1.0
 
@@ -33,8 +36,10 @@ log = structlog.get_logger(__name__)
 class Worker:
     """One process's share of the work. `run` until told to stop, then `drain`."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, recurring: Sequence[RecurringJob] = RECURRING) -> None:
         self._services = services
+        self._jobs = Jobs(services, recurring)
+        self._recurring: asyncio.Task[None] | None = None
         self._turns: dict[asyncio.Task[None], Lease] = {}
         self._sends: dict[asyncio.Task[None], SendLease] = {}
         self._turns_of: Counter[UUID] = Counter()  # by tenant
@@ -44,9 +49,10 @@ class Worker:
         loops = [
             asyncio.create_task(self._repeat(self._take_up)),
             asyncio.create_task(self._repeat(self._renew)),
-            asyncio.create_task(self._repeat(self._sweep)),
-            asyncio.create_task(self._repeat(self._housekeep)),
+            asyncio.create_task(self._repeat(self._free_holds)),
+            asyncio.create_task(self._repeat(self._post_events)),
         ]
+        self._recurring = asyncio.create_task(self._jobs.run(stop))
         try:
             await stop.wait()
         finally:
@@ -56,15 +62,17 @@ class Worker:
 
     async def drain(self, timeout_s: float) -> None:
         """Finish what is in flight, for so long; the rest is given back."""
-        running = [*self._turns, *self._sends]
+        jobs = [] if self._recurring is None else [self._recurring]
+        running = [*self._turns, *self._sends, *jobs]
         if running:
             renewing = asyncio.create_task(self._repeat(self._renew))
             await asyncio.wait(running, timeout=timeout_s)
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
+        self._jobs.give_up()
         for task in (*self._turns, *self._sends):
             task.cancel()
-        await asyncio.gather(*self._turns, *self._sends, return_exceptions=True)
+        await asyncio.gather(*self._turns, *self._sends, *jobs, return_exceptions=True)
 
     async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
         """Repeat a step for good; a database that is away is waited for."""
@@ -161,10 +169,9 @@ class Worker:
             if sends:
                 await work_queue.renew_sends(connection, sends, lease_until=until)
 
-    async def _sweep(self) -> None:
-        await asyncio.sleep(self._services.limits.sweep_s)
-        await sweep(self._services)
+    async def _post_events(self) -> None:
+        await deliver_as_they_come(self._services)
 
-    async def _housekeep(self) -> None:
-        await housekeep(self._services)
-        await asyncio.sleep(self._services.limits.housekeep_s)
+    async def _free_holds(self) -> None:
+        await asyncio.sleep(self._services.limits.sweep_s)
+        await free_holds(self._services)

@@ -16,7 +16,7 @@ from gateway.db import Database
 from gateway.errors import BadInputError, ProblemError
 from gateway.group_commit import Ledger
 from gateway.plan_choices import cancel, change_plan
-from gateway.sweeps import sweep
+from gateway.sweeps import expire_grants
 from gateway.tenants import NewTenant
 from metering.plans import Plan
 from tests.conftest import Clock
@@ -106,7 +106,7 @@ async def test_what_does_not_roll_over_ends_with_its_cycle(subscribe: Subscribe)
         await salon.spends(30)
         salon.it_is("2027-02-28")
         await salon.cycle_runs()
-        await sweep(salon.services)
+        await expire_grants(salon.services)
         assert await salon.balance() == 100
 
 
@@ -187,10 +187,10 @@ async def test_a_package_paid_after_its_cycle_is_good_until_the_end_of_the_one_i
         salon.it_is("2027-03-05")
         await salon.cycle_runs()
         await confirm(salon.services, invoice.reference)
-        await sweep(salon.services)
+        await expire_grants(salon.services)
         assert await salon.balance() == 100
         salon.it_is("2027-03-31")
-        await sweep(salon.services)
+        await expire_grants(salon.services)
         assert await salon.balance() == 0
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from gateway.sweeps import housekeep, sweep
+from gateway.sweeps import expire_grants, free_holds, housekeep
 from gateway.takeover import take_over
 from metering.operations import Grant, Hold
 from tests.gateway.mailroom import Mailroom
@@ -72,7 +72,7 @@ async def test_a_hold_whose_worker_died_frees_its_credits_and_one_at_work_keeps_
     await held(mailroom, seconds=10)
     await held(mailroom, seconds=90)
     mailroom.clock.advance(seconds=30)
-    await sweep(mailroom.services)
+    await free_holds(mailroom.services)
     assert await mailroom.rows("SELECT held_millicredits FROM wallet") == [{"held_millicredits": 100}]
 
 
@@ -81,14 +81,14 @@ async def test_what_is_left_of_an_expired_grant_is_gone(mailroom: Mailroom) -> N
     await granted(mailroom, days=1)
     await granted(mailroom, days=None)
     mailroom.clock.advance(seconds=2 * 86_400)
-    await sweep(mailroom.services)
+    await expire_grants(mailroom.services)
     assert await mailroom.balance() == before + 1_000
 
 
 async def test_the_age_of_the_oldest_due_work_is_measured(mailroom: Mailroom) -> None:
     await mailroom.receive(mailroom.text(1))
     mailroom.clock.advance(seconds=62)
-    await sweep(mailroom.services)
+    await free_holds(mailroom.services)
     shown = mailroom.services.metrics.render().decode()
     assert 'turnmeter_queue_age_seconds{queue="conversations"} 60.5' in shown
     assert 'turnmeter_queue_age_seconds{queue="outbox"} 0.0' in shown
