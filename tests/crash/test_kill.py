@@ -20,7 +20,8 @@ import pytest
 from gateway.simulator.customer import Customer
 from gateway.simulator.openai_chat import Request, Said, last_customer_text
 from tests.bench.processes import free_port, wait_until_answers
-from tests.stories.world import ACCESS_TOKEN, APP_SECRET, SALON, World, opened, until
+from tests.stories.serving import ACCESS_TOKEN, APP_SECRET
+from tests.stories.world import SALON, World, opened, until
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "200"))
 GATEWAYS = 2

@@ -3,18 +3,24 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
+import asyncpg
 import pytest
 
 from gateway.channels.base import LineAddress, MediaReference
+from gateway.db import Database
+from gateway.inbox import accept
 from metering.operations import Charge, ReceiptDraft
 from metering.rates import Item, Line
 from tests.cast import CREDIT_MILLICREDITS
 from tests.gateway.mailroom import ANNA, EMRE, Mailroom
 from tests.gateway.sms_mailroom import RECEIVED, SmsMailroom
+from tests.gateway.wiring import wired
 from tests.metering.operations import hold
 
 OPTED_OUT = "SELECT channel, opted_out_at FROM service_window ORDER BY channel"
+REFUSING = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE SQLSTATE ''57014''; END'"
 UNCOLLECTED = """SELECT content ->> 'uncollected' AS reason, count(*) AS many FROM message
                  WHERE direction = 'in' GROUP BY reason ORDER BY reason"""
 
@@ -291,3 +297,37 @@ async def test_an_sms_to_a_number_that_nobody_has_is_put_aside(mailroom: Mailroo
     event = replace(SmsMailroom(mailroom).sms(1, wa_id=ANNA), line=LineAddress(kind="number", value="+491"))
     await SmsMailroom(mailroom).receive(event)
     assert [row["reason"] for row in await mailroom.quarantine()] == ["unknown_line"]
+
+
+async def test_without_the_charge_the_message_is_not_there_either(sms: SmsMailroom, database_url: str) -> None:
+    owner = await asyncpg.connect(database_url)
+    await owner.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE SQLSTATE ''57014''; END'"
+    )
+    await owner.execute("CREATE TRIGGER refuse BEFORE INSERT ON receipt FOR EACH ROW EXECUTE FUNCTION refuse()")
+    with pytest.raises(asyncpg.QueryCanceledError):
+        await sms.write(1, "STOP")
+    for table in ("message", "conversation", "contact", "service_window", "webhook"):
+        assert await sms.mailroom.rows(f"SELECT FROM {table}") == []
+    await owner.execute("DROP TRIGGER refuse ON receipt")
+    await owner.close()
+    await sms.write(1, "STOP")
+    assert await sms.charges() == {"sms:SM1": RECEIVED}
+    await sms.audit()
+
+
+async def test_copies_that_two_processes_take_at_the_same_moment_are_one(
+    sms: SmsMailroom, database_url: str, tmp_path: Path
+) -> None:
+    other_db = await Database.connect(database_url, connections=4)
+    async with wired(other_db, sms.mailroom.clock, sms.services.new_id, tmp_path) as other:
+        copies = [
+            accept(services, "twilio", [sms.sms(number % 4)], (), b"")
+            for number in range(20)
+            for services in (sms.services, other)
+        ]
+        await asyncio.gather(*copies)
+    await other_db.close()
+    assert await sms.charges() == {f"sms:SM{number}": RECEIVED for number in range(4)}
+    assert len(await sms.mailroom.rows("SELECT FROM message")) == 4
+    await sms.audit()

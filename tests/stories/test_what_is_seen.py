@@ -7,7 +7,8 @@ import orjson
 from gateway.logs import configure_logs
 from gateway.simulator import meta_wire as wire
 from gateway.simulator.openai_chat import Said
-from tests.stories.world import APP_SECRET, World
+from tests.stories.serving import APP_SECRET
+from tests.stories.world import World
 
 QUESTION = "Was kostet ein Haarschnitt, bitte sehr?"
 ANSWER = "Ein Haarschnitt kostet zweiundvierzig Euro."

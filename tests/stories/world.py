@@ -12,15 +12,13 @@ from pathlib import Path
 from uuid import UUID
 
 import aiohttp
-from aiohttp import web
 
-from gateway.app import build_app, open_services, system_id, system_now
+from gateway.app import open_services, system_id, system_now
 from gateway.identity import create_api_key
 from gateway.limits import Limits
 from gateway.line_file import parse_tenant_file
 from gateway.lines import apply_file
 from gateway.services import Services
-from gateway.settings import Settings, load_settings
 from gateway.simulator.customer import Customer
 from gateway.simulator.meta import FakeMeta
 from gateway.simulator.meta_wire import Business, Person
@@ -28,16 +26,11 @@ from gateway.simulator.openai_chat import Brain, FakeOpenAI, Said
 from gateway.simulator.twilio import FakeTwilio
 from gateway.simulator.twilio_customer import TwilioCustomer
 from gateway.tenants import NewTenant, Tenant, create_tenant
-from gateway.worker import Worker
 from metering.audit import audit
 from metering.operations import Grant
 from metering.receipts import Receipt, list_receipts
+from tests.stories.serving import ACCESS_TOKEN, ACCOUNT_SID, APP_SECRET, AUTH_TOKEN, PUBLIC_URL, served, settings_for
 
-APP_SECRET = "story-app-secret"
-ACCESS_TOKEN = "story-access-token"
-ACCOUNT_SID = "AC" + "5" * 32
-AUTH_TOKEN = "story-auth-token"
-PUBLIC_URL = "https://gateway.example"  # what Twilio was told to call, and signs
 QUICK = Limits(
     burst_quiet_ms=60,
     burst_media_quiet_ms=80,
@@ -271,44 +264,3 @@ async def opened(
         http = await stack.enter_async_context(aiohttp.ClientSession())
         world = World(meta=meta, twilio=twilio, model=model, services=services, url=url, http=http, clock=clock)
         yield world
-
-
-def settings_for(database_url: str, folder: Path, *, meta_url: str, twilio_url: str, model_url: str) -> Settings:
-    return load_settings(
-        {
-            "TURNMETER_DATABASE_URL": database_url,
-            "TURNMETER_DATA_DIR": str(folder),
-            "TURNMETER_CHAT_MODEL": "gpt-4o-mini",
-            "TURNMETER_FALLBACK_MODEL": "gpt-4o",
-            "OPENAI_API_KEY": "story",
-            "OPENAI_BASE_URL": model_url,
-            "WHATSAPP_API_URL": meta_url,
-            "WHATSAPP_APP_SECRET": APP_SECRET,
-            "WHATSAPP_VERIFY_TOKEN": "story-verify",
-            "WHATSAPP_ACCESS_TOKEN": ACCESS_TOKEN,
-            "TURNMETER_PUBLIC_URL": PUBLIC_URL,
-            "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
-            "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
-            "TWILIO_API_URL": twilio_url,
-            "TWILIO_MESSAGING_URL": twilio_url,
-        }
-    )
-
-
-@contextlib.asynccontextmanager
-async def served(services: Services) -> AsyncIterator[str]:
-    """Run the gateway: its HTTP server and its worker; yields its address."""
-    stopping = asyncio.Event()
-    runner = web.AppRunner(build_app(services, stopping=stopping), access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    worker = Worker(services)
-    running = asyncio.create_task(worker.run(stopping))
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        stopping.set()
-        await running
-        await worker.drain(services.limits.drain_s)
-        await runner.cleanup()
