@@ -31,6 +31,7 @@ from gateway.limits import Limits
 from gateway.low_balance import telling_of_low_balance
 from gateway.metrics import Metrics
 from gateway.migrate import upgrade
+from gateway.payments import ByHand
 from gateway.resume import wake_waiting
 from gateway.secret_box import SecretBox
 from gateway.secret_key import kept_secret_key
@@ -77,6 +78,7 @@ def build_services(
         ledger=Ledger(db, now=now, on_resumed=wake_waiting, on_low=telling_of_low_balance(new_id)),
         rate_cards=load_rate_cards(),
         plans=load_plans(settings.plans_file),
+        payments=ByHand(),
         count_tokens=_counter(settings),
         secret_box=SecretBox(settings.secret_key or kept_secret_key(settings.data_dir)),
         arrivals=Arrivals(now),

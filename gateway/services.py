@@ -13,6 +13,7 @@ from gateway.db import Database
 from gateway.group_commit import Ledger
 from gateway.limits import Limits
 from gateway.metrics import Metrics
+from gateway.payments import PaymentProvider
 from gateway.secret_box import SecretBox
 from gateway.settings import Settings
 from gateway.throttle import Throttle
@@ -32,6 +33,7 @@ class Services:
     ledger: Ledger
     rate_cards: RateCards
     plans: Plans
+    payments: PaymentProvider
     count_tokens: CountTokens
     secret_box: SecretBox
     arrivals: Arrivals

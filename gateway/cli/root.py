@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from gateway.cli.arguments import Json, TenantArgument
+from gateway.cli.plan_app import invoice_app, plan_app
 from gateway.cli.running import with_services, with_settings
 from gateway.cli.webhook_app import app as webhook_app
 
@@ -27,6 +28,8 @@ app.add_typer(credits_app, name="credits")
 app.add_typer(apikey_app, name="apikey")
 app.add_typer(secrets_app, name="secrets")
 app.add_typer(webhook_app, name="webhook")
+app.add_typer(plan_app, name="plan")
+app.add_typer(invoice_app, name="invoice")
 
 
 @app.command("serve")
@@ -78,19 +81,27 @@ def audit(
 def create_tenant(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name that no other tenant has.")],
     *,
-    plan: Annotated[str | None, typer.Option(help="Whose first package of credits is granted at once.")] = None,
+    plan: Annotated[str | None, typer.Option(help="As plan list shows it; its first package is granted at once.")] = None,
+    prepaid: Annotated[
+        bool, typer.Option("--prepaid", help="Not on account: credits are granted when their invoice is paid.")
+    ] = False,
     owner_email: Annotated[str | None, typer.Option(help="Signs in with it and is alerted there.")] = None,
     owner_password: Annotated[str | None, typer.Option(help="At least 12 characters.")] = None,
     locale: Annotated[str, typer.Option(help="How numbers are written: de or en.")] = "de",
     timezone: Annotated[str, typer.Option(help="Where its days begin.")] = "Europe/Berlin",
     as_json: Json = False,
 ) -> None:
-    """Make a tenant, on account."""
+    """Make a tenant, on account unless it is to be prepaid."""
     from gateway.cli import tenant  # noqa: PLC0415 - heavy, and not needed for --help
     from gateway.tenants import NewTenant  # noqa: PLC0415 - see above
 
     wanted = NewTenant(
-        name=name, locale=locale, timezone=timezone, owner_email=owner_email, owner_password=owner_password
+        name=name,
+        locale=locale,
+        timezone=timezone,
+        on_account=not prepaid,
+        owner_email=owner_email,
+        owner_password=owner_password,
     )
     with_services(lambda services: tenant.create(services, wanted, plan, as_json=as_json))
 

@@ -17,7 +17,19 @@ from typing import Any
 ROOT = Path(__file__).parents[3]
 ENDS_S = 60
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
-_COMMANDS = ("apikey", "auditing", "credits", "schema", "secret", "statement", "tenant", "tenant_file", "webhook")
+_COMMANDS = (
+    "apikey",
+    "auditing",
+    "credits",
+    "invoice",
+    "plan",
+    "schema",
+    "secret",
+    "statement",
+    "tenant",
+    "tenant_file",
+    "webhook",
+)
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["gateway.app", "phonenumbers", *(f"gateway.cli.{name}" for name in _COMMANDS)])
