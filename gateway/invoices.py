@@ -72,7 +72,9 @@ def reference_of(invoice_id: UUID) -> str:
 
 def as_reference(typed: str) -> str | None:
     """Return a reference as it is kept, however it was typed; None for what cannot be one."""
-    text = typed.strip().upper().removeprefix("TM").translate(_TYPED_ALIKE)
+    text = typed.strip().upper().translate(_TYPED_ALIKE)
+    if len(text) == len("TM") + _LENGTH:
+        text = text.removeprefix("TM")
     if len(text) != _LENGTH or not set(text) <= set(_DIGITS):
         return None
     return f"TM-{text[:5]}-{text[5:]}"
