@@ -79,9 +79,9 @@ async def list_alerts(
 
 
 async def acknowledge(connection: Connection, tenant_id: UUID, alert_id: UUID, *, now: datetime) -> bool:
-    """Mark an alert as seen, once; return whether there is such an alert."""
+    """Mark an alert as seen, once; return whether there is such an alert. What was seen need not be mailed."""
     row = await connection.fetchrow(
-        """UPDATE alert SET acknowledged_at = coalesce(acknowledged_at, $3)
+        """UPDATE alert SET acknowledged_at = coalesce(acknowledged_at, $3), mail_due_at = NULL
            WHERE tenant_id = $1 AND alert_id = $2 RETURNING alert_id""",
         tenant_id,
         alert_id,
