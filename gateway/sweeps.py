@@ -9,6 +9,7 @@ import structlog
 
 from gateway import work_queue
 from gateway.services import Services
+from gateway.webhook_log import forget_old
 from metering.connection import Connection
 from metering.operations import ExpireGrant, ExpireHold
 
@@ -72,6 +73,7 @@ async def _housekeep(services: Services, tenant_id: UUID) -> None:
             tenant_id,
             now - IDEMPOTENCY_KEYS_FOR,
         )
+        await forget_old(connection, tenant_id, now=now)
         await _end_forgotten_turns(connection, tenant_id, now)
 
 
