@@ -242,9 +242,11 @@ class MessageChannel(Protocol):
     looks_up: bool  # whether the provider can be asked what became of a send
 
     async def find_sent(self, line: LineCredentials, outbound: Outbound, *, since: datetime) -> Acknowledgement | None:
-        """Look up a send whose outcome nobody learned; None: the provider never took it. Raises a SendError.
+        """Look up a send whose outcome nobody learned; None: the provider never took it.
 
-        Only where `looks_up`; elsewhere LookupError.
+        `since` is when that send began by our clock; that clocks differ, the channel allows for. Raises
+        SendOutcomeUnknownError if the provider cannot be asked; SendRefusedError or SendThrottledError if it took the
+        message and failed to send it. Only where `looks_up`; elsewhere LookupError.
         """
         ...
 
