@@ -11,6 +11,7 @@ import pytest
 
 from gateway.db import Database
 from gateway.events_out import record_event
+from gateway.secret_box import SecretBox
 from gateway.services import Services
 from gateway.webhook_delivery import deliver_as_they_come, deliver_due
 from gateway.webhook_log import Delivery, forget_old, list_deliveries, send_again
@@ -291,6 +292,24 @@ async def test_secrets_are_stored_encrypted_and_follow_the_operators_key(desk: D
         assert await rotate_secrets(connection, desk.services.secret_box, desk.tenant_id) == 0
     assert secret.encode() not in stored
     assert desk.services.secret_box.decrypt(stored) not in stored
+
+
+async def test_a_new_key_of_the_operators_takes_over_both_secrets(desk: Desk, receiver: Receiver) -> None:
+    old, new = "o" * 32, "n" * 32
+    services = replace(desk.services, secret_box=SecretBox(old))
+    endpoint_id, _ = await Desk(services, desk.tenant_id, desk.clock).open(receiver.url)
+    async with desk.services.db.transaction(desk.tenant_id) as connection:
+        renewed = await renew_secret(
+            connection, desk.tenant_id, endpoint_id, secret_box=SecretBox(old), now=desk.clock.now()
+        )
+        assert await rotate_secrets(connection, SecretBox(f"{new},{old}"), desk.tenant_id) == 2
+        assert await rotate_secrets(connection, SecretBox(f"{new},{old}"), desk.tenant_id) == 0
+    await desk.happen()
+    await deliver_due(replace(desk.services, secret_box=SecretBox(new)))
+    [post] = receiver.received
+    assert renewed is not None
+    assert post.is_signed_by(renewed)
+    assert len(post.signatures) == 2
 
 
 async def test_two_processes_post_an_event_once(desk: Desk, receiver: Receiver) -> None:
