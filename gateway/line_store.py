@@ -102,17 +102,27 @@ async def update_line(
     return True
 
 
-async def take_again(connection: Connection, tenant_id: UUID, line_id: UUID, line: LineTable, *, day: date) -> None:
+async def take_again(
+    connection: Connection,
+    tenant_id: UUID,
+    line_id: UUID,
+    line: LineTable,
+    *,
+    day: date,
+    twilio_number_sid: str | None = None,
+) -> None:
     """Let a line that was given up be one again whose months count from a day, none paid yet.
 
     Raises BadInputError if one of its addresses is in use.
     """
     await connection.execute(
-        """UPDATE line SET state = 'suspended', provisioned_on = $3, rented_until = NULL, unpaid_since = NULL
+        """UPDATE line SET state = 'suspended', provisioned_on = $3, rented_until = NULL, unpaid_since = NULL,
+             twilio_number_sid = $4
            WHERE tenant_id = $1 AND line_id = $2""",
         tenant_id,
         line_id,
         day,
+        twilio_number_sid,
     )
     await _direct(connection, tenant_id, line_id, line)
 

@@ -10,6 +10,8 @@ from uuid import UUID
 
 from gateway import rental_payment, rental_store
 from gateway.group_commit import Companion
+from gateway.number_purchase import resume_orders
+from gateway.number_return import give_numbers_back
 from gateway.rental_days import LineState, Rental, is_warned_on
 from gateway.rental_store import tenants_with_rents_due
 from gateway.services import Services
@@ -32,7 +34,8 @@ class Collected:
 async def collect_rents(services: Services, tenant: Tenant) -> None:
     """Charge every month that is due of every line, the longest due first; suspend, tell and release what is unpaid.
 
-    Does nothing twice: by the monthly job, after every grant, at the same moment in two processes.
+    Then Twilio is asked about orders that were interrupted, and to take back what was released. Does nothing twice: by
+    the monthly job, after every grant, at the same moment in two processes.
     """
     day = tenant.day(services.now())
     async with services.db.transaction(tenant.tenant_id) as connection:
@@ -41,6 +44,8 @@ async def collect_rents(services: Services, tenant: Tenant) -> None:
         if rental.state == "suspended" or rental.is_due(day):
             await collect_rent(services, tenant, rental.line_id)
     await _warn(services, tenant.tenant_id, day)
+    await resume_orders(services, tenant)
+    await give_numbers_back(services, tenant.tenant_id)
 
 
 async def collect_rent(services: Services, tenant: Tenant, line_id: UUID) -> Collected:

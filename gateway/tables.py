@@ -120,7 +120,6 @@ class NumberOrderRow(SQLModel, table=True):
 
     __tablename__ = "number_order"
     __table_args__ = (
-        UniqueConstraint("tenant_id", "line_id", name="number_order_line"),
         Index("number_order_open", "claimed_until", postgresql_where=text("state IN ('held', 'buying')")),
     )
 

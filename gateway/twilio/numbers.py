@@ -43,16 +43,24 @@ class Purchase:
     address_sid: str | None = None
 
 
-async def search(twilio: TwilioRest, *, country: str, kind: str, limit: int) -> list[OfferedNumber] | Failure:
-    """Return numbers of a country (two letters) and kind (local or mobile); none if Twilio has no such thing there."""
+async def search(
+    twilio: TwilioRest, *, country: str, kind: str, limit: int, number: str | None = None
+) -> list[OfferedNumber] | Failure:
+    """Return numbers of a country (two letters) and kind (local or mobile); none if Twilio has no such thing there.
+
+    With a number, only that one, if it is to be had and of that kind.
+    """
     wanted = [("VoiceEnabled", "true"), ("PageSize", str(limit))]
     if kind == "mobile":
         wanted.append(("SmsEnabled", "true"))
+    if number is not None:
+        wanted.append(("Contains", number.removeprefix("+")))
     answer = await twilio.get(f"AvailablePhoneNumbers/{country}/{_FOLDERS[kind]}.json", wanted)
     match answer:
         case Accepted(body):
-            found = _items(body, "available_phone_numbers")
-            return [offer for item in found[:limit] if (offer := _offer(item)) is not None]
+            offers = map(_offer, _items(body, "available_phone_numbers"))
+            found = [offer for offer in offers if offer is not None and number in (None, offer.number)]
+            return found[:limit]
         case Refused(code, status) if code == NOT_FOUND or status == 404:
             return []
         case _:

@@ -26,7 +26,6 @@ CREATE TABLE number_order (
   created_at timestamptz NOT NULL,
   ended_at timestamptz,
   CONSTRAINT number_order_pkey PRIMARY KEY (tenant_id, order_id),
-  CONSTRAINT number_order_line UNIQUE (tenant_id, line_id),
   CONSTRAINT number_order_kind CHECK (kind IN ('local', 'mobile')),
   CONSTRAINT number_order_state CHECK (state IN ('held', 'buying', 'done', 'failed')),
   CONSTRAINT number_order_ended CHECK ((ended_at IS NOT NULL) = (state IN ('done', 'failed')))
