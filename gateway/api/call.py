@@ -52,6 +52,7 @@ class Call(Generic[Query, Body]):
     query: Query
     body: Body
     idempotency_key: str | None
+    accepts_csv: bool = False
 
     def id(self, name: str) -> UUID:
         """Return an id of the path. What cannot be an id is one that nobody has: 404."""
@@ -66,6 +67,14 @@ class Call(Generic[Query, Body]):
         if not (text.isascii() and text.isdecimal() and len(text) <= 9):
             raise not_found()
         return int(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsvText:
+    """An answer that is a table for a spreadsheet, and the name of its file."""
+
+    name: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +95,14 @@ class Route(Generic[Query, Body]):
     method: str
     path: str
     summary: str
-    handler: Callable[[Call[Query, Body]], Awaitable[BaseModel | None]]
+    handler: Callable[[Call[Query, Body]], Awaitable[BaseModel | CsvText | None]]
     query: type[Query]
     body: type[Body]
     told: type[BaseModel] | None
     status: int = 200
     refusals: tuple[Refusal, ...] = ()
     takes_idempotency_key: bool = False
+    has_csv: bool = False
 
     @property
     def has_body(self) -> bool:
@@ -128,8 +138,11 @@ def _handler(services: Services, route: AnyRoute) -> Handler:
                 query=_parsed(route.query, dict(request.query)),
                 body=_parsed(route.body, await _json(request) if route.has_body else {}),
                 idempotency_key=_idempotency_key(request) if route.takes_idempotency_key else None,
+                accepts_csv="text/csv" in request.headers.get("Accept", ""),
             )
         )
+        if isinstance(told, CsvText):
+            return _csv(told)
         if told is None:
             return web.Response(status=204)
         return web.Response(
@@ -137,6 +150,15 @@ def _handler(services: Services, route: AnyRoute) -> Handler:
         )
 
     return handle
+
+
+def _csv(told: CsvText) -> web.Response:
+    headers = {
+        "Content-Disposition": f'attachment; filename="{told.name}"',
+        "Cache-Control": "no-store",
+        "Vary": "Accept",
+    }
+    return web.Response(text=told.text, content_type="text/csv", charset="utf-8", headers=headers)
 
 
 async def _authenticated(services: Services, request: web.Request) -> UUID:

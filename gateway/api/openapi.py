@@ -73,8 +73,13 @@ def _operation(route: AnyRoute) -> dict[str, Any]:
 
 def _path_parameters(route: AnyRoute) -> Iterable[dict[str, Any]]:
     for name in _PLACE.findall(route.path):
-        schema = {"type": "string", "format": "uuid"} if name.endswith("_id") else {"type": "integer"}
-        yield {"name": name, "in": "path", "required": True, "schema": schema}
+        yield {"name": name, "in": "path", "required": True, "schema": _place_schema(name)}
+
+
+def _place_schema(name: str) -> dict[str, str]:
+    if name == "month":
+        return {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}([.]csv)?$"}
+    return {"type": "string", "format": "uuid"} if name.endswith("_id") else {"type": "integer"}
 
 
 def _query_parameters(query: type[BaseModel]) -> Iterable[dict[str, Any]]:
@@ -96,7 +101,10 @@ def _header_parameters(route: AnyRoute) -> Iterable[dict[str, Any]]:
 def _responses(route: AnyRoute) -> dict[str, Any]:
     done: dict[str, Any] = {"description": "Done" if route.told is None else route.told.__doc__}
     if route.told is not None:
-        done["content"] = _json_content(route.told)
+        done["content"] = {
+            **_json_content(route.told),
+            **({"text/csv": {"schema": {"type": "string"}}} if route.has_csv else {}),
+        }
     refusals = sorted(
         {*_ALWAYS, *route.refusals, *_refusals_of_input(route)}, key=lambda each: (each.status, each.code)
     )

@@ -4,7 +4,18 @@ import json
 
 from aiohttp import web
 
-from gateway.api import agent_versions, agents, alerts, conversations, lines, messages, money, plans, webhooks
+from gateway.api import (
+    agent_versions,
+    agents,
+    alerts,
+    conversations,
+    lines,
+    messages,
+    money,
+    plans,
+    statements,
+    webhooks,
+)
 from gateway.api.call import AnyRoute, route_def
 from gateway.api.openapi import describe
 from gateway.services import Services
@@ -14,6 +25,7 @@ DESCRIPTION_PATH = "/api/openapi.json"
 ROUTES: tuple[AnyRoute, ...] = (
     *money.ROUTES,
     *plans.ROUTES,
+    *statements.ROUTES,
     *conversations.ROUTES,
     *messages.ROUTES,
     *agents.ROUTES,

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from gateway.cli.arguments import Json, TenantArgument
+from gateway.cli.outlook_app import app as outlook_app
 from gateway.cli.plan_app import invoice_app, plan_app
 from gateway.cli.running import with_services, with_settings
 from gateway.cli.webhook_app import app as webhook_app
@@ -30,6 +31,7 @@ app.add_typer(secrets_app, name="secrets")
 app.add_typer(webhook_app, name="webhook")
 app.add_typer(plan_app, name="plan")
 app.add_typer(invoice_app, name="invoice")
+app.add_typer(outlook_app)
 
 
 @app.command("serve")
@@ -81,7 +83,9 @@ def audit(
 def create_tenant(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name that no other tenant has.")],
     *,
-    plan: Annotated[str | None, typer.Option(help="As plan list shows it; its first package is granted at once.")] = None,
+    plan: Annotated[
+        str | None, typer.Option(help="As plan list shows it; its first package is granted at once.")
+    ] = None,
     prepaid: Annotated[
         bool, typer.Option("--prepaid", help="Not on account: credits are granted when their invoice is paid.")
     ] = False,

@@ -90,6 +90,7 @@ async def test_what_is_served_is_as_described(acme: Caller, salon: Salon, docume
         "receipt_id": sent.content["receipt_id"],
         "agent_id": str(salon.agent_id),
         "version": "1",
+        "month": "2026-11",
     }
     for method, path, operation in operations(document):
         if method == "GET":
