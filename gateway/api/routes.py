@@ -12,6 +12,7 @@ from gateway.api import (
     lines,
     messages,
     money,
+    numbers,
     plans,
     statements,
     webhooks,
@@ -31,6 +32,7 @@ ROUTES: tuple[AnyRoute, ...] = (
     *agents.ROUTES,
     *agent_versions.ROUTES,
     *lines.ROUTES,
+    *numbers.ROUTES,
     *alerts.ROUTES,
     *webhooks.ROUTES,
 )

@@ -182,7 +182,10 @@ async def test_without_an_account_at_twilio_it_is_said_what_is_missing(services:
     assert "TWILIO_ACCOUNT_SID" in refused.detail
 
 
-@pytest.mark.parametrize(("codes", "gone", "code"), [([21631], 0, "order_refused"), ([], 1, "number_not_available")])
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [({"purchase_codes": [21631]}, "order_refused"), ({"numbers_gone": 1}, "number_not_available")],
+)
 async def test_a_refusal_gives_the_credits_back_and_says_why(
     services: Services, acme: Tenant, shop: FakeTwilio, fault: dict[str, Any], code: str
 ) -> None:
