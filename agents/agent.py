@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from agents.disclosure import names_a_machine
 from agents.errors import ConfigurationError
 from agents.holidays import STATES
-from agents.parts import Booking, Budgets, Channel, ChannelOverride, ClosedDays, Hours, Part, Service
+from agents.parts import Booking, Budgets, Channel, ChannelOverride, ClosedDays, Hours, Part, Service, SmsStyle
 from agents.problems import problems_of
 from agents.safe_text import safe_texts
 from agents.texts import DEFAULT_HANDOVER_KEYWORDS, DEFAULT_TEXTS, Language, language_of
@@ -49,6 +49,7 @@ class AgentConfiguration(Part):
     handover_keywords: tuple[Keyword, ...] = Field(max_length=30)
     answer_max_tokens: int = Field(default=800, ge=50, le=4000, strict=True)
     budgets: Budgets = Budgets()
+    sms: SmsStyle = SmsStyle()
     channels: Mapping[Channel, ChannelOverride] = Field(default={}, alias="channel")
 
     @model_validator(mode="before")

@@ -1,4 +1,4 @@
-"""The parts of an agent's configuration: hours, closed days, services, booking rules, budgets, channels.
+"""The parts of an agent's configuration: hours, closed days, services, booking rules, budgets, channels, SMS.
 
 Frozen values that check themselves. An unknown key is an error, because a misspelled rule that is
 silently ignored would be found out by a customer.
@@ -160,6 +160,13 @@ class Budgets(Part):
     agent: int | None = Field(default=None, ge=0, le=CREDITS_MAX, strict=True)
     channel: int | None = Field(default=None, ge=0, le=CREDITS_MAX, strict=True)
     when_spent: Literal["away_text", "handover", "silence"] = "away_text"
+
+
+class SmsStyle(Part):
+    """How answers by SMS are written: in so many segments at most, each of which is paid for."""
+
+    segments_max: int = Field(default=4, ge=1, le=10, strict=True)
+    allow_unicode: bool = Field(default=False, strict=True)  # one sign outside GSM-7 halves what a segment holds
 
 
 class ChannelOverride(Part):

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from agents.agent import AgentConfiguration, dump_agent, parse_agent, parse_agents
-from agents.parts import Block, ClosedDays
+from agents.parts import Block, ClosedDays, SmsStyle
 from agents.texts import DEFAULT_HANDOVER_KEYWORDS, DEFAULT_TEXTS
 
 BASE: Mapping[str, object] = {"name": "Rezeption", "instructions": "Hilf den Kunden."}
@@ -67,6 +67,10 @@ contact = 0
 agent = 50000
 when_spent = "handover"
 
+[sms]
+segments_max = 2
+allow_unicode = true
+
 [channel.whatsapp]
 greeting = "Hi!"
 budget_contact = 2000
@@ -120,6 +124,7 @@ def test_everything_that_can_be_written_is_read() -> None:
     ]
     assert agent.services[0].buffer_minutes == 15
     assert agent.budgets.contact == 0
+    assert agent.sms == SmsStyle(segments_max=2, allow_unicode=True)
 
 
 def test_closed_days_cover_their_first_and_last() -> None:
@@ -147,6 +152,15 @@ def test_names_in_the_file_are_those_written_back() -> None:
     closed_days = table["closed_days"]
     assert isinstance(closed_days, list)
     assert closed_days[3] == {"from": "2027-01-02", "to": "2027-01-02", "label": "Inventur"}
+
+
+def test_an_answer_by_sms_has_four_plain_segments_at_most_unless_its_owner_says_so() -> None:
+    agent = parse_agent({**BASE, "channel": {"sms": {"greeting": "Hallo!"}}})
+    assert (agent.sms.segments_max, agent.sms.allow_unicode) == (4, False)
+    assert agent.on_channel("sms").sms == agent.sms
+    one = parse_agent({**BASE, "sms": {"segments_max": 1}})
+    assert dump_agent(one) == {**BASE, "sms": {"segments_max": 1}}
+    assert dump_agent(parse_agent({**BASE, "sms": {"segments_max": 4}})) == dict(BASE)
 
 
 def test_a_configuration_cannot_be_changed() -> None:

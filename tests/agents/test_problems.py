@@ -84,6 +84,16 @@ WRONG: Mapping[str, tuple[Mapping[str, object], str]] = {
         "channel, sms, budget_contact: must be a whole number",
     ),
     "a negative notice": ({"booking": {"lead_minutes": -1}}, "booking, lead_minutes: must be at least 0"),
+    # SMS
+    "no segments": ({"sms": {"segments_max": 0}}, "sms, segments_max: must be at least 1"),
+    "many segments": ({"sms": {"segments_max": 11}}, "sms, segments_max: must be at most 10"),
+    "segments as text": ({"sms": {"segments_max": "4"}}, "sms, segments_max: must be a whole number"),
+    "unicode as text": ({"sms": {"allow_unicode": "yes"}}, "sms, allow_unicode: must be true or false"),
+    "SMS as a number": ({"sms": 4}, "sms: must be a table"),
+    "misspelled segments": (
+        {"sms": {"segment_max": 4}},
+        'sms, segment_max: is not a known setting; did you mean "segments_max"?',
+    ),
     # hours
     "hours as text": ({"hours": "9-5"}, "hours: must be a table"),
     "a day as text": (
