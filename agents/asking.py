@@ -57,6 +57,12 @@ class Asking:
                 return reply
             failures.append(reply)
 
+    async def ask_once(self, messages: Sequence[ChatMessage]) -> ChatReply | None:
+        """Return what the model that answered last says in one try without tools, None if it says nothing."""
+        once = NextTry(model=self.model, wait_s=0.0, timeout_s=self.left_s)
+        reply = await self._try(once, messages, ())
+        return reply if isinstance(reply, ChatReply) else None
+
     async def _try(
         self, upcoming: NextTry, messages: Sequence[ChatMessage], tools: Sequence[ToolDefinition]
     ) -> ChatReply | FailedTry:

@@ -62,12 +62,14 @@ def build_prompt(
     budget_tokens: int,
     first_answer: bool,
     recorded: Sequence[RecordedCall] = (),
+    answer_characters_max: int | None = None,
 ) -> Prompt:
     """Return the prompt of a turn; the same arguments give the same prompt.
 
     `history` and `new_messages` are oldest first. History is left out from its oldest end, never within a
     message; new messages only if they alone are too long, the newest is cut with a mark then. The budget is
     exceeded only by a system text that does so itself, and then by the newest message's first tokens.
+    `answer_characters_max` is told to the model, where the length of an answer has a price of its own.
     """
     here = configuration.on_channel(channel)
 
@@ -75,7 +77,12 @@ def build_prompt(
         return _Counted(message, count_tokens(message.text))
 
     volatile = volatile_text(
-        here, contact_facts=contact_facts, now=now, first_answer=first_answer, count_tokens=count_tokens
+        here,
+        contact_facts=contact_facts,
+        now=now,
+        first_answer=first_answer,
+        count_tokens=count_tokens,
+        answer_characters_max=answer_characters_max,
     )
     system = count(ChatMessage(role="system", text=f"{stable_text(here, channel)}\n\n{volatile}"))
     room = budget_tokens - system.tokens

@@ -20,7 +20,9 @@ from agents.safe_text import safe_text
 from agents.toolbox import Toolbox, told_of
 from agents.tools.base import Tool, ToolContext
 
-__all__ = ["Answer", "ModelPolicy", "answer"]
+__all__ = ["Answer", "LengthLimit", "ModelPolicy", "answer"]
+
+SHORTENING_S = 3.0  # less is not worth asking again
 
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -38,6 +40,14 @@ class Answer:
     handed_over: str | None  # the reason, if a person is to go on: the caller changes the mode
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LengthLimit:
+    """How long an answer may be where its length has a price, and what the model is asked if it is longer."""
+
+    fits: Callable[[str], bool]
+    request: str
+
+
 async def answer(
     model: ChatModel,
     prompt: Prompt,
@@ -47,9 +57,11 @@ async def answer(
     *,
     monotonic: Callable[[], float],
     sleep: Callable[[float], Awaitable[None]],
+    length: LengthLimit | None = None,
 ) -> Answer:
     """Answer a turn. The last of `rounds_max` rounds is without tools, so that it ends in words.
 
+    An answer that is too long is asked for once more, shorter; whoever sends it cuts what is still too long.
     Raises NoAnswerError if no model answers in time, and whatever `context.transaction` raises. May be
     cancelled at any time: what a tool has committed by then is recorded.
     """
@@ -58,14 +70,20 @@ async def answer(
     if toolbox.handed_over is not None:  # by an attempt that crashed before the mode was changed
         return _answer(asking, toolbox, None)
     try:
-        return _answer(asking, toolbox, await _converse(asking, toolbox, prompt, policy.rounds_max))
+        messages = [*prompt.messages, *_replayed(prompt.recorded)]
+        reply = await _converse(asking, toolbox, messages, policy.rounds_max)
+        if length is not None and toolbox.handed_over is None:
+            reply = await _shortened(asking, messages, reply, length)
+        return _answer(asking, toolbox, reply)
     except NoAnswerError as error:
         raise NoAnswerError(error.attempts, wrote=toolbox.wrote) from None
 
 
-async def _converse(asking: Asking, toolbox: Toolbox, prompt: Prompt, rounds_max: int) -> ChatReply:
-    """Return the reply that ends the turn: one without calls, the last round's, or one that hands over."""
-    messages = [*prompt.messages, *_replayed(prompt.recorded)]
+async def _converse(asking: Asking, toolbox: Toolbox, messages: list[ChatMessage], rounds_max: int) -> ChatReply:
+    """Return the reply that ends the turn: one without calls, the last round's, or one that hands over.
+
+    What tools were asked and told is added to `messages`.
+    """
     for _round in range(rounds_max - 1):
         reply = await asking.ask(messages, toolbox.definitions)
         if not toolbox.definitions or not reply.tool_calls:
@@ -75,6 +93,21 @@ async def _converse(asking: Asking, toolbox: Toolbox, prompt: Prompt, rounds_max
             return reply
         messages.extend(_exchange(reply.tool_calls, told, text=reply.text))
     return await asking.ask(messages, ())
+
+
+async def _shortened(
+    asking: Asking, messages: Sequence[ChatMessage], reply: ChatReply, length: LengthLimit
+) -> ChatReply:
+    """Return a shorter version of a reply that is too long, or the reply if the model has none."""
+    long = safe_text(reply.text).strip()
+    if length.fits(long) or asking.left_s < SHORTENING_S:
+        return reply
+    said = (ChatMessage(role="assistant", text=long), ChatMessage(role="user", text=length.request))
+    shorter = await asking.ask_once([*messages, *said])
+    if shorter is None:  # something to say is there already
+        return reply
+    short = safe_text(shorter.text).strip()
+    return shorter if length.fits(short) or len(short) < len(long) else reply
 
 
 def _answer(asking: Asking, toolbox: Toolbox, reply: ChatReply | None) -> Answer:

@@ -2,20 +2,20 @@
 
 Definite refusal: the credits come back and the owner is told. Throttled or not connected: another attempt
 within the limits. No answer after the request was written: nobody knows, so the delivery report decides; without
-one the message is sent once more if the window is still open, and given back after that.
+one, a provider that answers questions is asked (Twilio), and what it never took is sent again; at the other (Meta) the
+message is sent once more if the window is still open, and given back after that.
 """
 
 import asyncio
 from collections.abc import Sequence
-from typing import Literal, assert_never
+from typing import assert_never
 from uuid import UUID
 
 import structlog
 
 from gateway import outbox_store, report_store
 from gateway.alerts import raise_alert
-from gateway.channels.base import Address, LineCredentials, Outbound
-from gateway.channels.whatsapp import window
+from gateway.channels.base import Acknowledgement, Address, LineCredentials, Outbound
 from gateway.errors import (
     SendError,
     SendNotConnectedError,
@@ -24,44 +24,18 @@ from gateway.errors import (
     SendThrottledError,
 )
 from gateway.outbox_store import Letter, SendLease
+from gateway.outbox_verdicts import Verdict, verdict
 from gateway.refunds import give_up_part, give_up_unsent_behind
+from gateway.segment_corrections import correct_segments
 from gateway.services import Services
+from gateway.window_store import opt_out
 from metering.connection import Connection
 
 WRITTEN = 1  # the epoch of a message that is still with the worker who wrote it
 BACK_OFF_S = (2.0, 8.0, 30.0, 120.0, 600.0)
 
-Refusal = Literal["window_closed", "opted_out", "too_often", "lost"]
-Verdict = Literal["send", "ask_reports", "already_reported"] | Refusal
 
 log = structlog.get_logger(__name__)
-
-
-def verdict(services: Services, letter: Letter) -> Verdict:
-    """Decide what is to be done with a message that is due."""
-    if letter.message_state != "queued":
-        return "already_reported"
-    if letter.state == "sending":  # whoever was sending it died
-        return "ask_reports"
-    return _refusal(services, letter) or "send"
-
-
-def _refusal(services: Services, letter: Letter) -> Refusal | None:
-    now, limits, first = services.now(), services.limits, letter.first_attempt_at
-    if letter.state == "unknown" and letter.unknowns > 1:
-        return "lost"
-    if not window.is_open(letter.last_customer_message_at, letter.closed_by_provider_at, now, limits.window_margin_s):
-        return "window_closed"
-    if letter.opted_out_at is not None and not _confirms_stop(letter):
-        return "opted_out"
-    if letter.attempts >= limits.send_attempts or (first and (now - first).total_seconds() > limits.send_for_s):
-        return "too_often"
-    return None
-
-
-def _confirms_stop(letter: Letter) -> bool:
-    """Say whether this may be what a STOP is answered with: the system's, and no turn's apology or away text."""
-    return letter.author == "system" and letter.turn_id is None
 
 
 async def deliver(services: Services, tenant_id: UUID, conversation_id: UUID, message_ids: Sequence[UUID]) -> None:
@@ -89,7 +63,9 @@ async def send(services: Services, lease: SendLease) -> bool:
             return await _hand_to_provider(services, lease, letter)
         case "already_reported":
             return True
-        case "window_closed" | "opted_out" | "too_often" | "lost":
+        case "look_up":
+            return await _look_up(services, lease, letter)
+        case "line_not_active" | "window_closed" | "opted_out" | "too_often" | "lost":
             await _give_up(services, lease, failure=decided)
         case "ask_reports":
             pass
@@ -111,7 +87,7 @@ async def _decide(services: Services, lease: SendLease, *, paced: bool) -> tuple
         if letter is None:
             return None, "already_reported", 0.0
         decided = verdict(services, letter)
-        if decided == "send" and not paced:
+        if decided == "send" and not paced and letter.channel == "whatsapp":  # Twilio paces SMS itself
             wait_s = services.throttle.wait_s(letter.number, letter.reply_address)
             if wait_s > 0:
                 return letter, decided, wait_s
@@ -134,23 +110,56 @@ async def _record(services: Services, connection: Connection, lease: SendLease, 
 
 
 async def _hand_to_provider(services: Services, lease: SendLease, letter: Letter) -> bool:
-    outbound = Outbound(
-        message_id=lease.message_id,
-        to=Address(kind=letter.reply_address_kind, value=letter.reply_address),
-        text=letter.text,
-    )
     try:
-        acknowledged = await services.channels[letter.provider].send(_credentials(services, letter), outbound)
+        channel = services.channels[letter.provider]
+        acknowledged = await channel.send(_credentials(services, letter), _outbound(lease, letter))
     except SendError as error:
         services.metrics.sends.labels(letter.provider, type(error).__name__).inc()
         await _not_acknowledged(services, lease, letter, error)
         return False
     services.metrics.sends.labels(letter.provider, "acknowledged").inc()
+    await _acknowledged(services, lease, letter, acknowledged)
+    return True
+
+
+async def _look_up(services: Services, lease: SendLease, letter: Letter) -> bool:
+    """Ask the provider what became of a send; what it never took is due again at once."""
+    since = letter.first_attempt_at or services.now()
+    async with services.db.transaction(lease.tenant_id) as connection:
+        known = await outbox_store.known_provider_ids(connection, lease)
+    try:
+        channel = services.channels[letter.provider]
+        found = await channel.find_sent(
+            _credentials(services, letter), _outbound(lease, letter), since=since, known=known
+        )
+    except SendError as error:  # it failed there, or nobody could be asked: then it stays unknown
+        await _not_acknowledged(services, lease, letter, error)
+        return False
+    log.info("send_looked_up", found=found is not None)
+    if found is None:
+        async with services.db.transaction(lease.tenant_id) as connection:
+            await outbox_store.try_again(connection, lease, due_at=services.now())
+        services.arrivals.announce(lease.tenant_id, lease.conversation_id, services.now())
+        return False
+    await _acknowledged(services, lease, letter, found)
+    return True
+
+
+async def _acknowledged(services: Services, lease: SendLease, letter: Letter, acknowledged: Acknowledgement) -> None:
     # Not durable: if the database dies right now, the delivery report says the same once more.
     async with services.db.transaction(lease.tenant_id, durable=False) as connection:
         await outbox_store.acknowledge(connection, lease, acknowledged.provider_id)
     services.arrivals.announce(lease.tenant_id, lease.conversation_id, None)
-    return True
+    if acknowledged.segments and acknowledged.segments != letter.segments:
+        await correct_segments(services, lease.tenant_id, lease.message_id, acknowledged.segments)
+
+
+def _outbound(lease: SendLease, letter: Letter) -> Outbound:
+    return Outbound(
+        message_id=lease.message_id,
+        to=Address(kind=letter.reply_address_kind, value=letter.reply_address),
+        text=letter.text,
+    )
 
 
 async def _not_acknowledged(services: Services, lease: SendLease, letter: Letter, error: SendError) -> None:
@@ -205,6 +214,16 @@ async def _give_up(
         now = services.now()
         if refusal is not None and refusal.window_closed:
             await report_store.close_window(connection, lease.tenant_id, part, reported_at=now, now=now)
+        if refusal is not None and refusal.opted_out:
+            await opt_out(
+                connection,
+                lease.tenant_id,
+                line_id=part.line_id,
+                contact_id=part.contact_id,
+                channel=part.channel,
+                sent_at=part.created_at,
+                now=now,
+            )
         await report_store.fail_part(connection, lease.tenant_id, lease.message_id, refunded=refunded, failure=failure)
         kind = alert_kind(failure, refusal)
         once_per = lease.message_id if kind in ("delivery_failed", "window_closed") else f"{part.line_id}:{now.date()}"

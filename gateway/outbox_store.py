@@ -39,6 +39,9 @@ class Letter:
     line_id: UUID
     contact_id: UUID
     number: str
+    line_state: str
+    channel: str
+    segments: int | None
     provider: str
     provider_line_id: str | None
     access_token_encrypted: bytes | None
@@ -105,6 +108,18 @@ async def acknowledge(connection: Connection, lease: SendLease, provider_id: str
     )
 
 
+async def known_provider_ids(connection: Connection, lease: SendLease) -> set[str]:
+    """Return what the provider calls the conversation's latest messages: none of them is the one that is missing."""
+    rows = await connection.fetch(
+        """SELECT provider_id FROM message
+           WHERE tenant_id = $1 AND conversation_id = $2 AND direction = 'out' AND provider_id IS NOT NULL
+           ORDER BY created_at DESC LIMIT 100""",
+        lease.tenant_id,
+        lease.conversation_id,
+    )
+    return {row["provider_id"] for row in rows}
+
+
 async def try_again(connection: Connection, lease: SendLease, *, due_at: datetime) -> None:
     """Nothing was taken: the message waits for its next attempt."""
     await _set_state(connection, lease, "pending", due_at)
@@ -152,7 +167,8 @@ async def _set_state(connection: Connection, lease: SendLease, state: str, due_a
 _LETTER = """
 SELECT o.state, m.state AS message_state, m.author, o.turn_id, m.text, o.attempts, o.unknowns, o.first_attempt_at,
        c.reply_address_kind, c.reply_address, o.line_id, m.contact_id, l.number,
-       coalesce(l.whatsapp_provider, '') AS provider, l.whatsapp_phone_number_id AS provider_line_id,
+       CASE c.channel WHEN 'sms' THEN 'twilio_sms' ELSE coalesce(l.whatsapp_provider, '') END AS provider,
+       c.channel, m.segments, l.state AS line_state, l.whatsapp_phone_number_id AS provider_line_id,
        l.whatsapp_access_token_encrypted AS access_token_encrypted,
        w.last_customer_message_at, w.closed_by_provider_at, w.opted_out_at, o.trace_id
 FROM outbox o

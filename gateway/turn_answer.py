@@ -12,7 +12,7 @@ from typing import Any
 
 from agents.errors import NoAnswerError
 from agents.prompt import Prompt
-from agents.responder import Answer, ModelPolicy, answer
+from agents.responder import Answer, LengthLimit, ModelPolicy, answer
 from agents.tools.base import ToolContext
 from agents.tools.registry import tools_for
 from gateway.channels.base import LineCredentials, MessageChannel
@@ -46,6 +46,7 @@ async def answer_watched(
     channel: MessageChannel,
     line: LineCredentials,
     answer_tokens: int,
+    length: LengthLimit | None,
 ) -> Answer:
     """Return the model's answer. Raises DraftAbandonedError, NoAnswerError and StaleLeaseError."""
     if transaction_is_open():
@@ -64,6 +65,7 @@ async def answer_watched(
         policy,
         monotonic=time.monotonic,
         sleep=asyncio.sleep,
+        length=length,
     )
     async with _beside(_keep_typing(services, turn, channel, line)), _beside(_keep_hold(services, turn)):
         try:

@@ -96,7 +96,12 @@ async def begin(services: Services, lease: Lease) -> RunningTurn | None:
 
 
 async def build(
-    services: Services, turn: RunningTurn, media: Mapping[UUID, Sequence[Medium]], *, first_answer: bool
+    services: Services,
+    turn: RunningTurn,
+    media: Mapping[UUID, Sequence[Medium]],
+    *,
+    first_answer: bool,
+    characters_max: int | None,
 ) -> Prompt:
     """Return the prompt of a turn, with what earlier attempts of it have done."""
     recorded: tuple[RecordedCall, ...] = ()
@@ -115,6 +120,7 @@ async def build(
         budget_tokens=services.limits.prompt_tokens,
         first_answer=first_answer,
         recorded=recorded,
+        answer_characters_max=characters_max,
     )
 
 

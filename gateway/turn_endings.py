@@ -1,6 +1,7 @@
 """How a turn ends when nothing is charged: each ending frees the conversation and says what the owner must know.
 
-What may be sent here is free and fixed: the owner's away text, the apology, the handover text.
+What may be sent here is free and fixed: the owner's away text, the apology, the handover text. Where messages have a
+price, as on SMS, nothing is sent: nobody would have paid for it.
 """
 
 from collections.abc import Mapping
@@ -20,10 +21,11 @@ from metering.operations import Release
 
 
 def window_is_open(services: Services, turn: RunningTurn) -> bool:
-    """Return whether we may write to the contact freely now."""
+    """Return whether we may write to the contact freely now; only WhatsApp has a window."""
     scene = turn.scene
-    return window.is_open(
-        scene.last_customer_message_at, scene.closed_by_provider_at, services.now(), services.limits.window_margin_s
+    margin_s = services.limits.margin_for(scene.provider)
+    return scene.channel != "whatsapp" or window.is_open(
+        scene.last_customer_message_at, scene.closed_by_provider_at, services.now(), margin_s
     )
 
 
@@ -108,7 +110,7 @@ async def apology(services: Services, turn: RunningTurn, error: NoAnswerError) -
     async with services.db.transaction(turn.tenant_id) as connection:
         failure = " ".join(outcomes)
         ended = await _end(services, connection, turn, "answered_free", answered=True, failure=failure)
-        if ended and turn.configuration.apology_text:
+        if ended and turn.configuration.apology_text and _is_free(turn):
             await _send(services, connection, turn, turn.configuration.apology_text)
         await _tell(
             services, connection, turn, "model_down", once_per=f"{now:%Y-%m-%dT%H}", detail={"attempts": outcomes}
@@ -158,7 +160,7 @@ async def _hand_over(services: Services, connection: Connection, turn: RunningTu
         turn.tenant_id,
         turn.lease.conversation_id,
         reason=reason,
-        text=turn.configuration.handover_text,
+        text=turn.configuration.handover_text if _is_free(turn) else "",
         trace_id=turn.row.trace_id,
         now=services.now(),
         new_id=services.new_id,
@@ -167,7 +169,7 @@ async def _hand_over(services: Services, connection: Connection, turn: RunningTu
 
 async def _send_away_text(services: Services, connection: Connection, turn: RunningTurn) -> None:
     """Write the away text, once per conversation and day, while the window is open."""
-    if not turn.configuration.away_text or not window_is_open(services, turn):
+    if not _is_free(turn) or not turn.configuration.away_text or not window_is_open(services, turn):
         return
     first_today = await connection.fetchval(
         """UPDATE conversation SET away_text_on = $3
@@ -178,6 +180,11 @@ async def _send_away_text(services: Services, connection: Connection, turn: Runn
     )
     if first_today:
         await _send(services, connection, turn, turn.configuration.away_text)
+
+
+def _is_free(turn: RunningTurn) -> bool:
+    """Return whether a message costs nothing on this channel."""
+    return turn.scene.channel == "whatsapp"
 
 
 async def _send(services: Services, connection: Connection, turn: RunningTurn, text: str) -> UUID:

@@ -147,7 +147,8 @@ async def read_progress(connection: Connection, lease: Lease) -> tuple[int, str]
 _SCENE = """
 SELECT c.line_id, c.contact_id, c.channel, c.reply_address_kind, c.reply_address, c.agent_id, c.agent_version,
        c.mode, c.input_version, c.lease_epoch, c.pending_since, l.number, l.state AS line_state,
-       coalesce(l.whatsapp_provider, '') AS provider, l.whatsapp_phone_number_id AS provider_line_id,
+       CASE c.channel WHEN 'sms' THEN 'twilio_sms' ELSE coalesce(l.whatsapp_provider, '') END AS provider,
+       l.whatsapp_phone_number_id AS provider_line_id,
        l.whatsapp_access_token_encrypted AS access_token_encrypted,
        w.last_customer_message_at, w.closed_by_provider_at,
        coalesce(k.name, '') AS contact_name, coalesce(k.facts, '{}') AS contact_facts, t.timezone,

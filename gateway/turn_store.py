@@ -56,6 +56,7 @@ class PaidPart:
     message_id: UUID
     text: str
     refund_lines: Sequence[Mapping[str, object]]
+    segments: int | None = None  # where messages are priced by segment
 
 
 async def begin_turn(
@@ -181,6 +182,7 @@ async def end_charged_turn(
         trace_id,
         send_lease_until,
         only_if_newest,
+        [part.segments for part in parts],
     )
     if ended is None:
         raise SupersededError
@@ -243,13 +245,14 @@ WITH freed AS (
   RETURNING conversation_id, line_id, contact_id, next_position - cardinality($15::uuid[]) AS position),
 {_TURN_AFTER},
 part AS (
-  SELECT message_id, text, place, $17::jsonb -> (place::integer - 1) AS refund_lines
-  FROM unnest($15::uuid[], $16::text[]) WITH ORDINALITY AS part (message_id, text, place)),
+  SELECT message_id, text, segments, place, $17::jsonb -> (place::integer - 1) AS refund_lines
+  FROM unnest($15::uuid[], $16::text[], $21::integer[])
+       WITH ORDINALITY AS part (message_id, text, segments, place)),
 written AS (
   INSERT INTO message (tenant_id, message_id, conversation_id, line_id, contact_id, direction, author, kind, text,
-                       turn_id, receipt_id, state, created_at)
+                       turn_id, receipt_id, state, created_at, segments)
   SELECT $1, part.message_id, $2, freed.line_id, freed.contact_id, 'out', 'agent', 'text', part.text, $4, $13,
-         'queued', $6 + (part.place - 1) * interval '1 microsecond'
+         'queued', $6 + (part.place - 1) * interval '1 microsecond', part.segments
   FROM part, freed),
 queued AS (
   INSERT INTO outbox (tenant_id, message_id, conversation_id, line_id, turn_id, position, charge_key, refund_lines,

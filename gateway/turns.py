@@ -15,11 +15,12 @@ from agents.errors import NoAnswerError
 from agents.opening import agent_answers
 from agents.responder import Answer
 from gateway import turn_endings
+from gateway.events_out import record_event, turn_detail
 from gateway.group_commit import Companion
 from gateway.services import Services
 from gateway.turn_answer import DraftAbandonedError, answer_watched, may_abandon
 from gateway.turn_begin import RunningTurn, begin, build, channel_of, day_of
-from gateway.turn_draft import Draft, draft_of
+from gateway.turn_draft import Draft, characters_for, draft_of, length_limit
 from gateway.turn_media import media_of
 from gateway.turn_quote import Quote, hold_for
 from gateway.turn_scene import Lease
@@ -70,21 +71,28 @@ async def _answer(services: Services, turn: RunningTurn) -> tuple[UUID, ...]:
     channel, line = channel_of(services, turn.scene)
     media = await media_of(services, turn.tenant_id, channel, line, turn.messages, language=turn.configuration.language)
     first_answer = not turn.scene.answered_before
-    prompt = await build(services, turn, media, first_answer=first_answer)
     opening = opening_text(turn.configuration) if first_answer else ""
+    segments_max = turn.configuration.sms.segments_max
+    characters_max = characters_for(turn, segments_max, opening=opening)
+    prompt = await build(services, turn, media, first_answer=first_answer, characters_max=characters_max)
     quote = Quote(
         card=services.rate_cards.on(day_of(services, turn.scene)),
+        channel=turn.scene.channel,
         input_tokens=prompt.input_tokens,
         opening_tokens=services.count_tokens(f"{opening}\n\n") if opening else 0,
         answer_max_tokens=turn.configuration.answer_max_tokens,
         answer_floor_tokens=services.limits.answer_floor_tokens,
+        segments_max=segments_max,
     )
     held = await _hold(services, turn, quote)
     if held is None:
         return ()
-    answer_tokens = quote.answer_tokens(held.amount_millicredits)
+    allowed = quote.allowance(held.amount_millicredits)
+    length = length_limit(turn, channel, allowed, opening=opening)
     try:
-        answer = await answer_watched(services, turn, prompt, channel=channel, line=line, answer_tokens=answer_tokens)
+        answer = await answer_watched(
+            services, turn, prompt, channel=channel, line=line, answer_tokens=allowed.answer_tokens, length=length
+        )
     except DraftAbandonedError:
         await _let_go(services, turn, abandoned=True)
         return ()
@@ -161,6 +169,15 @@ async def _capture(services: Services, turn: RunningTurn, answer: Answer, draft:
             only_if_newest=may_abandon(services, turn, answer.wrote),
             trace_id=turn.row.trace_id,
             send_lease_until=services.lease_until(now),
+        )
+        await record_event(
+            connection,
+            turn.tenant_id,
+            kind="turn.completed",
+            subject_id=turn.turn_id,
+            detail=turn_detail(draft.receipt, outcome),
+            now=now,
+            new_id=services.new_id,
         )
 
     capture = Capture(hold_key=turn.hold_key, key=charge_key, receipt=draft.receipt)

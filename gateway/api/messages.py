@@ -120,6 +120,7 @@ ROUTES: tuple[AnyRoute, ...] = (
             Refusal(status=409, code="line_not_active"),
             Refusal(status=409, code="channel_not_writable"),
             Refusal(status=409, code="idempotency_key_reused"),
+            Refusal(status=422, code="message_too_long"),
         ),
     ),
 )

@@ -3,7 +3,7 @@
 A provider's words stay in its own folder; these are ours. Adding a channel: docs/adding-a-channel.md.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -241,12 +241,16 @@ class MessageChannel(Protocol):
 
     looks_up: bool  # whether the provider can be asked what became of a send
 
-    async def find_sent(self, line: LineCredentials, outbound: Outbound, *, since: datetime) -> Acknowledgement | None:
+    async def find_sent(
+        self, line: LineCredentials, outbound: Outbound, *, since: datetime, known: Collection[str] = ()
+    ) -> Acknowledgement | None:
         """Look up a send whose outcome nobody learned; None: the provider never took it.
 
         `since` is when that send began by our clock; that clocks differ, the channel allows for. Raises
         SendOutcomeUnknownError if the provider cannot be asked; SendRefusedError or SendThrottledError if it took the
         message and failed to send it. Only where `looks_up`; elsewhere LookupError.
+
+        `known` are the provider's ids of other messages of ours.
         """
         ...
 

@@ -4,7 +4,7 @@ A text is never sent twice from here. Twilio keeps no id of ours with a message,
 by what it says.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -64,13 +64,14 @@ async def create(rest: TwilioRest | None, text: Text, *, public_url: str, more: 
     return Sent(sid=sid, segments=_segments(answer.body))
 
 
-async def find(rest: TwilioRest | None, text: Text, *, since: datetime) -> Sent | None:
+async def find(rest: TwilioRest | None, text: Text, *, since: datetime, known: Collection[str] = ()) -> Sent | None:
     """Return a text of whose sending no answer came, None if Twilio never took it.
 
     Raises SendOutcomeUnknownError if Twilio cannot be asked; if it took the text and failed to send it, the error of
     that.
     """
-    found = chosen([one async for one in _listed(required(rest), text, since=since)], text, since=since)
+    listed = [one async for one in _listed(required(rest), text, since=since) if one.get("sid") not in known]
+    found = chosen(listed, text, since=since)
     if found is None:
         return None
     if found.get("status") == "failed":

@@ -80,7 +80,7 @@ def test_an_english_agent_is_instructed_in_english_throughout() -> None:
 
 
 @pytest.mark.parametrize(
-    ("channel", "rule"), [("whatsapp", "wie in einem Chat"), ("sms", "160 Zeichen"), ("voice", "vorgelesen")]
+    ("channel", "rule"), [("whatsapp", "wie in einem Chat"), ("sms", "so kurz wie möglich"), ("voice", "vorgelesen")]
 )
 def test_each_channel_has_its_own_manner(channel: str, rule: str) -> None:
     assert rule in stable_text(agent(), channel)
@@ -126,3 +126,13 @@ def test_facts_that_do_not_fit_are_left_out_and_the_others_stay() -> None:
 
 def test_without_a_fact_that_fits_nothing_is_said_of_the_contact() -> None:
     assert "Kontakt" not in volatile(agent(), {"Roman": "Wort " * CONTACT_FACTS_TOKENS_MAX})
+
+
+def test_the_length_of_an_answer_is_told_where_it_has_a_price() -> None:
+    def told(characters: int | None) -> str:
+        return volatile_text(
+            agent(), contact_facts={}, now=NOW, first_answer=False, count_tokens=len, answer_characters_max=characters
+        )
+
+    assert "höchstens 612 Zeichen" in told(612)
+    assert "Zeichen" not in told(None)

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from agents.model import ChatReply, ChatRequest
 from gateway import work_queue
-from gateway.group_commit import Companion, Ledger
+from gateway.group_commit import Companion, Draw, Ledger
 from gateway.limits import Limits
 from gateway.resume import wake_waiting
 from gateway.services import Services
@@ -46,7 +46,9 @@ class FailsAtFirst(Ledger):
     failures = 2
 
     @override
-    async def submit(self, tenant_id: UUID, operation: Operation, companion: Companion | None = None) -> Outcome | None:
+    async def submit(
+        self, tenant_id: UUID, operation: Operation | Draw, companion: Companion | None = None
+    ) -> Outcome | None:
         if self.failures:
             self.failures -= 1
             raise AssertionError("the books do not add up")

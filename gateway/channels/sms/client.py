@@ -1,6 +1,6 @@
 """SMS by Twilio: sends and fetches for any line; the account is the installation's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 from gateway.channels.base import (
@@ -36,8 +36,10 @@ class TwilioSmsChannel:
         sent = await messages.create(self._rest, _text(line, outbound), public_url=self._public_url, more=SMART_ENCODED)
         return Acknowledgement(provider_id=sent.sid, segments=sent.segments)
 
-    async def find_sent(self, line: LineCredentials, outbound: Outbound, *, since: datetime) -> Acknowledgement | None:
-        sent = await messages.find(self._rest, _text(line, outbound), since=since)
+    async def find_sent(
+        self, line: LineCredentials, outbound: Outbound, *, since: datetime, known: Collection[str] = ()
+    ) -> Acknowledgement | None:
+        sent = await messages.find(self._rest, _text(line, outbound), since=since, known=known)
         return None if sent is None else Acknowledgement(provider_id=sent.sid, segments=sent.segments)
 
     async def show_typing(self, line: LineCredentials, *, provider_id: str) -> None:

@@ -1,6 +1,6 @@
 """WhatsApp by Meta's Cloud API: the only place that calls it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 
 import aiohttp
@@ -85,7 +85,10 @@ class MetaChannel:
     async def fetch_media(self, line: LineCredentials, media: MediaReference, *, max_bytes: int) -> FetchedMedia:
         return await fetch_from(self._source(line), media, max_bytes=max_bytes)
 
-    async def find_sent(self, line: LineCredentials, outbound: Outbound, *, since: datetime) -> Acknowledgement | None:
+    async def find_sent(
+        self, line: LineCredentials, outbound: Outbound, *, since: datetime, known: Collection[str] = ()
+    ) -> Acknowledgement | None:
+        del known
         raise LookupError(f"Meta answers no questions about message {outbound.message_id} of {since} on {line.line_id}")
 
     def compose(self, text: str, style: TextStyle) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """WhatsApp by Twilio's senders: the second provider of the same channel."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 import aiohttp
@@ -41,8 +41,10 @@ class TwilioWhatsAppChannel:
         sent = await messages.create(self._rest, _text(line, outbound), public_url=self._public_url)
         return Acknowledgement(provider_id=sent.sid)
 
-    async def find_sent(self, line: LineCredentials, outbound: Outbound, *, since: datetime) -> Acknowledgement | None:
-        sent = await messages.find(self._rest, _text(line, outbound), since=since)
+    async def find_sent(
+        self, line: LineCredentials, outbound: Outbound, *, since: datetime, known: Collection[str] = ()
+    ) -> Acknowledgement | None:
+        sent = await messages.find(self._rest, _text(line, outbound), since=since, known=known)
         return None if sent is None else Acknowledgement(provider_id=sent.sid)
 
     async def show_typing(self, line: LineCredentials, *, provider_id: str) -> None:

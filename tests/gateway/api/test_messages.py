@@ -107,7 +107,7 @@ async def test_a_customer_who_said_stop_is_left_alone(acme: Caller, salon: Salon
     ("change", "code"),
     [
         ("UPDATE line SET state = 'suspended'", "line_not_active"),
-        ("UPDATE conversation SET channel = 'sms'", "channel_not_writable"),
+        ("UPDATE conversation SET channel = 'voice'", "channel_not_writable"),
     ],
 )
 async def test_what_cannot_be_sent_from_is_refused(acme: Caller, salon: Salon, change: str, code: str) -> None:
