@@ -103,14 +103,19 @@ async def handed_over(services: Services, turn: RunningTurn, reason: str, *, cra
 
 
 async def apology(services: Services, turn: RunningTurn, error: NoAnswerError) -> None:
-    """Say a fixed apology, uncharged, because no model answered; tell the owner, also if a tool had done something."""
+    """Say a fixed apology, uncharged, because no model answered; tell the owner, also if a tool had done something.
+
+    Where nothing may be said for free, the message stays unanswered: the owner sees who is waiting.
+    """
     await services.ledger.submit(turn.tenant_id, Release(hold_key=turn.hold_key))
     now = services.now()
     outcomes = [str(attempt.get("outcome")) for attempt in error.attempts]
     async with services.db.transaction(turn.tenant_id) as connection:
         failure = " ".join(outcomes)
-        ended = await _end(services, connection, turn, "answered_free", answered=True, failure=failure)
-        if ended and turn.configuration.apology_text and _is_free(turn):
+        free = _is_free(turn)
+        state: TurnState = "answered_free" if free else "failed"
+        ended = await _end(services, connection, turn, state, answered=free, failure=failure)
+        if ended and turn.configuration.apology_text and free:
             await _send(services, connection, turn, turn.configuration.apology_text)
         await _tell(
             services, connection, turn, "model_down", once_per=f"{now:%Y-%m-%dT%H}", detail={"attempts": outcomes}
@@ -118,7 +123,7 @@ async def apology(services: Services, turn: RunningTurn, error: NoAnswerError) -
         if error.wrote:
             await _tell(services, connection, turn, "written_unanswered", once_per=str(turn.turn_id), detail={})
     _announce(services, turn)
-    _count(services, "answered_free")
+    _count(services, state)
 
 
 async def _is_paused(connection: Connection, tenant_id: UUID) -> bool:

@@ -68,11 +68,9 @@ class _Writing:
             connection, self.tenant_id, line_id=view.line_id, contact_id=view.contact_id, channel=view.channel
         )
         current = await read_conversation(connection, self.tenant_id, view.conversation_id)
-        line = await _read_line(connection, self.tenant_id, view.line_id)
+        line = await _read_line(connection, self.tenant_id, view)
         margin_s = self.services.limits.margin_for(line.provider)
-        self.problem = (
-            _problem(current, line.state, now=self.services.now(), margin_s=margin_s) if current else _unknown()
-        )
+        self.problem = _problem(current, line, now=self.services.now(), margin_s=margin_s) if current else _unknown()
         return self.problem is None
 
     async def write(self, connection: Connection, outcome: Outcome) -> None:
@@ -119,7 +117,7 @@ async def write_message(services: Services, tenant_id: UUID, written: WrittenMes
             raise ProblemError(
                 409, "channel_not_writable", f"Nothing can be written into a conversation on {view.channel}."
             )
-        line = await _read_line(connection, tenant_id, view.line_id)
+        line = await _read_line(connection, tenant_id, view)
         day = (await find_tenant(connection, str(tenant_id))).day(services.now())
     text, segments = _as_sent(written.text, channel=view.channel, provider=line.provider)
     message_id = services.new_id()
@@ -151,15 +149,20 @@ class _LineNow:
 
     state: str
     provider: str
+    has_channel: bool
+    is_paused: bool  # the tenant's wallet
 
 
-async def _read_line(connection: Connection, tenant_id: UUID, line_id: UUID) -> _LineNow:
+async def _read_line(connection: Connection, tenant_id: UUID, view: ConversationView) -> _LineNow:
     row = await connection.fetchrow(
-        "SELECT state, coalesce(whatsapp_provider, '') AS provider FROM line WHERE tenant_id = $1 AND line_id = $2",
+        """SELECT state, coalesce(whatsapp_provider, '') AS provider, $3 = ANY (channels) AS has_channel,
+                  EXISTS (SELECT FROM wallet WHERE tenant_id = $1 AND state = 'paused') AS is_paused
+           FROM line WHERE tenant_id = $1 AND line_id = $2""",
         tenant_id,
-        line_id,
+        view.line_id,
+        view.channel,
     )
-    return _LineNow(row["state"], row["provider"]) if row else _LineNow("released", "")
+    return _LineNow(**row) if row else _LineNow("released", "", has_channel=False, is_paused=False)
 
 
 def _as_sent(text: str, *, channel: str, provider: str) -> tuple[str, int | None]:
@@ -207,10 +210,14 @@ def _unknown() -> ProblemError:
     return ProblemError(404, "not_found", "There is no such conversation.")
 
 
-def _problem(view: ConversationView, line_state: str, *, now: datetime, margin_s: float) -> ProblemError | None:
+def _problem(view: ConversationView, line: _LineNow, *, now: datetime, margin_s: float) -> ProblemError | None:
     """Return why nothing may be sent into a conversation now."""
-    if line_state != "active":
-        return ProblemError(409, "line_not_active", f"The line is {line_state}.")
+    if line.state != "active":
+        return ProblemError(409, "line_not_active", f"The line is {line.state}.")
+    if not line.has_channel:
+        return ProblemError(409, "channel_not_writable", f"The line has no {view.channel} any more.")
+    if line.is_paused and view.channel == "sms":
+        return ProblemError(402, "tenant_paused", "SMS are paused until there are credits again.")
     if view.opted_out_at is not None:
         return ProblemError(409, "contact_opted_out", "The customer has asked not to be written to.")
     last, closed = view.last_customer_message_at, view.closed_by_provider_at

@@ -114,6 +114,7 @@ ROUTES: tuple[AnyRoute, ...] = (
         takes_idempotency_key=True,
         refusals=(
             Refusal(status=402, code="insufficient_credits"),
+            Refusal(status=402, code="tenant_paused"),
             NOT_FOUND,
             Refusal(status=409, code="service_window_closed"),
             Refusal(status=409, code="contact_opted_out"),

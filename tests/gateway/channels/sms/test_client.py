@@ -11,7 +11,6 @@ from structlog.testing import capture_logs
 
 from gateway.channels.base import Acknowledgement, Address, LineCredentials, MediaReference, Outbound
 from gateway.channels.sms.client import TwilioSmsChannel
-from gateway.channels.sms.errors import retry_once
 from gateway.errors import (
     MediaError,
     SendNotConnectedError,
@@ -254,7 +253,3 @@ async def test_neither_texts_nor_numbers_nor_the_token_are_logged_or_raised(
     await channel.show_typing(LINE, provider_id="SM1")
     said = f"{logs} {refused.value} {refused.value.__cause__} {twilio.read_and_typing}"
     assert not any(secret in said for secret in ("1700000101", "Geheim", "twilio token"))
-
-
-def test_only_a_phone_out_of_reach_is_tried_once_more() -> None:
-    assert [code for code in (30003, "30008", 30004, 30005, 30007, 21610, None) if retry_once(code)] == [30003, "30008"]
