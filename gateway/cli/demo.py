@@ -28,6 +28,8 @@ from gateway.simulator.offline_model import think
 from gateway.simulator.openai_chat import FakeOpenAI
 from gateway.simulator.phone.samples import transcript_of
 from gateway.simulator.phone.server import Phone, Scene
+from gateway.simulator.phone.sms_chat import SmsRates
+from gateway.simulator.twilio import FakeTwilio
 from gateway.tenants import NewTenant, Tenant, create_tenant, list_tenants
 from gateway.worker import Worker
 from metering.entries import read_wallet
@@ -41,8 +43,8 @@ KEY_LABEL: Final = "demo"
 OFFLINE_MODEL: Final = "offline"
 DRAIN_S: Final = 2.0
 FOLDER: Final = "demo"
-FIRST_CREDITS: Final = 70_000  # the number's first month, and 10,000 to talk with
-MORE_CREDITS: Final = 1_000
+FIRST_CREDITS: Final = 160_000  # the number's first month, and 100,000 to talk with: some 35 answers by SMS
+MORE_CREDITS: Final = 5_000  # enough for an answer by SMS
 LEFT_BY_DRAIN_CREDITS: Final = 20
 
 
@@ -65,21 +67,32 @@ def building(given: Settings, *, port: int, phone_port: int) -> Build:
         meta = FakeMeta(
             webhook_url=f"{gateway_url}/webhooks/whatsapp", app_secret=secret, token=token, businesses=[BUSINESS]
         )
+        twilio = FakeTwilio(
+            account_sid=f"AC{os.urandom(16).hex()}",
+            auth_token=os.urandom(16).hex(),
+            public_url=gateway_url,
+            numbers=[BUSINESS.display_number],
+        )
         offline = FakeOpenAI(think, ear=transcript_of, name=OFFLINE_MODEL)
         async with contextlib.AsyncExitStack() as stack:
+            twilio_url = await stack.enter_async_context(twilio.running(HOST))
             vendors = {
                 "public_url": gateway_url,
                 "whatsapp_api_url": await stack.enter_async_context(meta.running(HOST)),
                 "whatsapp_app_secret": secret,
                 "whatsapp_access_token": token,
                 "whatsapp_verify_token": token,
+                "twilio_api_url": twilio_url,
+                "twilio_messaging_url": twilio_url,
+                "twilio_account_sid": twilio.account_sid,
+                "twilio_auth_token": twilio.auth_token,
             }
             openai_url = await stack.enter_async_context(offline.running(HOST))
             if not given.openai_api_key:
                 vendors |= {"openai_base_url": openai_url, "openai_api_key": OFFLINE_MODEL}
             services = await stack.enter_async_context(open_services(apart(given).model_copy(update=vendors)))
             await warm_up(services)
-            scene = await _scene(services, meta, gateway_url, offline=not given.openai_api_key)
+            scene = await _scene(services, meta, twilio, offline=not given.openai_api_key)
             page = await stack.enter_async_context(Phone(scene, stopping).running(HOST, phone_port))
             _tell(page, scene)
             app = build_app(services, stopping=stopping)
@@ -89,7 +102,7 @@ def building(given: Settings, *, port: int, phone_port: int) -> Build:
 
 
 def apart(given: Settings) -> Settings:
-    """Return settings that share nothing with a real installation: no database, key, folder or mail of its."""
+    """Return settings that share nothing with a real installation: no database, key, folder, mail or vendor of its."""
     return given.model_copy(
         update={
             "data_dir": given.data_dir / FOLDER,
@@ -98,6 +111,9 @@ def apart(given: Settings) -> Settings:
             "secret_key": None,
             "plans_file": None,
             "smtp_url": None,
+            "twilio_account_sid": None,
+            "twilio_auth_token": None,
+            "twilio_webhook_keys": {},
         }
     )
 
@@ -111,9 +127,10 @@ def _check_free(port: int, option: str) -> None:
             raise BadInputError(f"port {port} is taken or not allowed: choose another one with {option}") from None
 
 
-async def _scene(services: Services, meta: FakeMeta, gateway_url: str, *, offline: bool) -> Scene:
+async def _scene(services: Services, meta: FakeMeta, twilio: FakeTwilio, *, offline: bool) -> Scene:
     """Set the salon up, once, and return what the page needs."""
     tenant = await _salon(services)
+    unit_millicredits = services.rate_cards.on(tenant.day(services.now())).unit_millicredits
 
     async def grant() -> None:
         await _grant(services, tenant, MORE_CREDITS, reference=f"demo:{services.new_id()}")
@@ -124,10 +141,15 @@ async def _scene(services: Services, meta: FakeMeta, gateway_url: str, *, offlin
     return Scene(
         meta=meta,
         business=BUSINESS,
+        twilio=twilio,
+        sms_rates=SmsRates(
+            sent_millicredits=unit_millicredits[Item.SMS_SENT],
+            received_millicredits=unit_millicredits[Item.SMS_RECEIVED],
+        ),
         salon=SALON,
         model=services.settings.chat_model,
         offline=offline,
-        gateway_url=gateway_url,
+        gateway_url=services.settings.public_url,
         api_token=await _api_token(services, tenant.tenant_id),
         grant=grant,
         drain=drain,
@@ -144,7 +166,7 @@ async def _salon(services: Services) -> Tenant:
             services.db, services.ledger, NewTenant(name=SALON), None, now=services.now(), new_id=services.new_id
         )
     )
-    await _grant(services, tenant, FIRST_CREDITS, reference="demo:first")
+    await _grant(services, tenant, FIRST_CREDITS, reference="demo:opening")
     async with services.db.transaction(tenant.tenant_id) as connection:
         names = set((await published_agents(connection, tenant.tenant_id)).values())
     text = resources.files("gateway.simulator").joinpath("lindenhof.toml").read_text(encoding="utf-8")
@@ -200,8 +222,9 @@ def _tell(page: str, scene: Scene) -> None:
         f"""
   {scene.salon} is open: {page}
 
-  Write as a customer would: ask for a price, book a haircut, move it, cancel it, in German or English.
-  Beside the chat stand the balance, the last receipt and the 24-hour window.
+  Write as a customer would, on WhatsApp or by SMS: ask for a price, book a haircut, move it, cancel it,
+  in German or English.
+  Beside the chat stand the balance, the last receipt and the 24-hour window, or the price of an SMS.
 
   Answers:  {answers}
   Gateway:  {scene.gateway_url}/api/openapi.json

@@ -55,6 +55,25 @@ async def a_late_message(page: Page) -> None:
     await page.locator("#journey .bad").wait_for(timeout=PATIENCE_MS)
 
 
+async def texts_by_sms(page: Page) -> None:
+    await page.click("button[data-channel=sms]")
+    await page.locator(".empty").wait_for()
+    await say(page, "Was kostet ein Haarschnitt?")
+    await say(page, "Wann haben Sie geöffnet?")
+    await page.fill("#text", "Super, dann komme ich am Samstag vorbei 😊")
+    await page.locator("#counter.wide[data-segments='1']").wait_for()
+
+
+async def stop_by_sms(page: Page) -> None:
+    await page.click("[data-language=en]")
+    await page.click("button[data-channel=sms]")
+    await say(page, "How much is a haircut?")
+    await page.fill("#text", "STOP")
+    await page.keyboard.press("Enter")
+    await page.locator(".carrier").wait_for(timeout=PATIENCE_MS)
+    await page.locator("#journey .bad").wait_for(timeout=PATIENCE_MS)
+
+
 async def an_empty_wallet(page: Page) -> None:
     await page.click("[data-act=drain]")
     await page.fill("#text", "Was kostet ein Haarschnitt?")
@@ -68,6 +87,8 @@ SCENES: tuple[Callable[[Page], Awaitable[None]], ...] = (
     a_booking_in_english,
     pictures_and_voice,
     a_late_message,
+    texts_by_sms,
+    stop_by_sms,
     an_empty_wallet,  # the last: nothing is answered after it
 )
 

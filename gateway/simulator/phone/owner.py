@@ -16,15 +16,15 @@ class OwnerApi:
         self._url = f"{url}/api/v1"
         self._headers = {"Authorization": f"Bearer {token}"}
 
-    async def look(self, wa_id: str) -> Mapping[str, Any]:
+    async def look(self, number: str, channel: str) -> Mapping[str, Any]:
         """Return balance, conversation and its receipts (newest first). Raises aiohttp.ClientError."""
         balance = await self._get("/balance")
-        conversation_id = await self._conversation_id(wa_id)
+        conversation_id = await self._conversation_id(number, channel)
         if conversation_id is None:
             return {"balance": balance, "conversation": None, "receipts": []}
         conversation = await self._get(f"/conversations/{conversation_id}")
         receipts = await self._get(f"/receipts?conversation_id={conversation_id}&limit={RECEIPTS}")
-        kept = ("window", "mode", "waiting_for", "charged_millicredits")
+        kept = ("window", "mode", "waiting_for", "pending_since", "opted_out", "charged_millicredits")
         return {
             "balance": balance,
             "conversation": {name: conversation[name] for name in kept},
@@ -32,17 +32,22 @@ class OwnerApi:
             "receipts": receipts["items"],
         }
 
-    async def give_back(self, wa_id: str) -> None:
+    async def give_back(self, number: str, channel: str) -> None:
         """Let the agent answer again. Raises aiohttp.ClientError."""
-        conversation_id = await self._conversation_id(wa_id)
+        conversation_id = await self._conversation_id(number, channel)
         if conversation_id is not None:
             url = f"{self._url}/conversations/{conversation_id}/give-back"
             async with self._http.post(url, headers=self._headers) as response:
                 response.raise_for_status()
 
-    async def _conversation_id(self, wa_id: str) -> str | None:
+    async def _conversation_id(self, number: str, channel: str) -> str | None:
         listed = await self._get("/conversations")
-        return next((one["id"] for one in listed["items"] if one["contact"]["address"].lstrip("+") == wa_id), None)
+        theirs = (
+            one["id"]
+            for one in listed["items"]
+            if (one["channel"], one["contact"]["address"].lstrip("+")) == (channel, number.lstrip("+"))
+        )
+        return next(theirs, None)
 
     async def _get(self, path: str) -> Mapping[str, Any]:
         async with self._http.get(self._url + path, headers=self._headers) as response:

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from dataclasses import asdict, dataclass
 from importlib import resources
 from typing import Any, Final
 
@@ -19,9 +20,13 @@ from gateway.simulator.meta_wire import Business, Person
 from gateway.simulator.phone import samples
 from gateway.simulator.phone.chat import Chat
 from gateway.simulator.phone.owner import OwnerApi
+from gateway.simulator.phone.sms_chat import SmsChat, SmsRates, counted
+from gateway.simulator.twilio import FakeTwilio
+from gateway.simulator.twilio_customer import TwilioCustomer
 
 LOOK_EVERY_S: Final = 0.3
-TEXT_MAX: Final = 4_096
+KINDS: Final[Mapping[str, Collection[str]]] = {"whatsapp": ("text", "voice", "image"), "sms": ("text",)}
+CHARACTERS_MAX: Final[Mapping[str, int]] = {"whatsapp": 4_096, "sms": 1_600}
 REACTIONS: Final = ("👍", "❤️", "😂", "🙏")  # as the page offers them
 NAMES: Final = ("Anna Berger", "Mehmet Kaya", "Sofia Rossi", "Jonas Weber", "Emma Clark", "Lena Vogt")
 FILES: Final[Mapping[str, str]] = {
@@ -29,6 +34,8 @@ FILES: Final[Mapping[str, str]] = {
     "phone.css": "text/css",
     "meter.css": "text/css",
     "phone.js": "text/javascript",
+    "sms.css": "text/css",
+    "sms.js": "text/javascript",
     "meter.js": "text/javascript",
     "words.js": "text/javascript",
     "mark.svg": "image/svg+xml",
@@ -50,6 +57,8 @@ class Scene:
 
     meta: FakeMeta
     business: Business
+    twilio: FakeTwilio  # has the business's number too
+    sms_rates: SmsRates
     salon: str
     model: str  # what answers, as the page labels it
     offline: bool
@@ -66,7 +75,7 @@ class Phone:
         self._scene = scene
         self._stopping = stopping
         self._names = itertools.cycle(NAMES)
-        self._chat = self._new_chat()
+        self._change_customer()
 
     @contextlib.asynccontextmanager
     async def running(self, host: str, port: int) -> AsyncIterator[str]:
@@ -80,6 +89,7 @@ class Phone:
                 web.get("/picture.png", _picture),
                 web.get("/events", self._events),
                 web.post("/write", self._write),
+                web.post("/count", self._count),
                 web.post("/react", self._react),
                 web.post("/act/{name}", self._act),
             ]
@@ -94,18 +104,26 @@ class Phone:
             finally:
                 await runner.cleanup()
 
-    def _new_chat(self) -> Chat:
-        number = random.randrange(10**8)  # noqa: S311 - a simulated number, no secret
-        person = Person(name=next(self._names), wa_id=f"49176{number:08d}")
-        return Chat(Customer(self._scene.meta, self._scene.business, person))
+    def _change_customer(self) -> None:
+        """Let somebody else hold the phone, who can write on either channel."""
+        scene, number = self._scene, f"49176{random.randrange(10**8):08d}"  # noqa: S311 - simulated, no secret
+        person = Person(name=next(self._names), wa_id=number)
+        texting = TwilioCustomer(scene.twilio, business=scene.business.display_number, number=f"+{number}")
+        self._person, self._number = person, f"+{number}"
+        self._whatsapp = Chat(Customer(scene.meta, scene.business, person))
+        self._chats: Mapping[str, Chat | SmsChat] = {
+            "whatsapp": self._whatsapp,
+            "sms": SmsChat(texting, scene.sms_rates),
+        }
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
+        channel = self._channel(request.query)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         before = b""
         with contextlib.suppress(ConnectionResetError):
             while not self._stopping.is_set():
-                now = orjson.dumps(await self._told())
+                now = orjson.dumps(await self._told(channel))
                 if now != before:
                     await response.write(b"data: " + now + b"\n\n")
                     before = now
@@ -113,43 +131,54 @@ class Phone:
                     await asyncio.wait_for(self._stopping.wait(), LOOK_EVERY_S)
         return response
 
-    async def _told(self) -> Mapping[str, Any]:
-        scene, person = self._scene, self._chat.customer.person
+    async def _told(self, channel: str) -> Mapping[str, Any]:
+        scene = self._scene
         known: Mapping[str, Any] | None = None
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-            known = await self._owner.look(person.wa_id or "")
+            known = await self._owner.look(self._number, channel)
         return {
+            "channel": channel,
             "salon": scene.salon,
+            "salon_number": scene.business.display_number,
             "model": scene.model,
             "offline": scene.offline,
-            "customer": {"name": person.name, "number": f"+{person.wa_id}"},
-            "chat": self._chat.told(),
+            "customer": {"name": self._person.name, "number": self._number},
+            "chat": self._chats[channel].told(),
+            "sms_rates": asdict(scene.sms_rates),
             "owner": known,
         }
 
     async def _write(self, request: web.Request) -> web.Response:
         asked = await _json(request)
+        channel = self._channel(asked)
         kind, text = str(asked.get("kind", "text")), str(asked.get("text", "")).strip()
-        if kind not in ("text", "voice", "image") or len(text) > TEXT_MAX or (kind != "image" and not text):
+        if kind not in KINDS[channel] or len(text) > CHARACTERS_MAX[channel] or (kind != "image" and not text):
             return web.Response(status=400)
-        await self._chat.write(kind, text)
+        await self._chats[channel].write(kind, text)
         return web.Response(status=204)
+
+    async def _count(self, request: web.Request) -> web.Response:
+        """Tell what a text would go as by SMS: as it would be sent, without the blanks around it."""
+        text = str((await _json(request)).get("text", "")).strip()
+        if len(text) > CHARACTERS_MAX["sms"]:
+            return web.Response(status=400)
+        return web.json_response(counted(text, self._scene.sms_rates))
 
     async def _react(self, request: web.Request) -> web.Response:
         asked = await _json(request)
         emoji = str(asked.get("emoji", ""))
-        known = emoji in REACTIONS and await self._chat.react(str(asked.get("id", "")), emoji)
+        known = emoji in REACTIONS and await self._whatsapp.react(str(asked.get("id", "")), emoji)
         return web.Response(status=204 if known else 400)
 
     async def _act(self, request: web.Request) -> web.Response:
-        await _json(request)
+        channel = self._channel(await _json(request))
         acts: Mapping[str, Act] = {
             "grant": self._scene.grant,
             "drain": self._scene.drain,
-            "repeat": self._chat.repeat,
+            "repeat": self._chats[channel].repeat,
             "late": self._late,
-            "customer": self._change_customer,
-            "give_back": self._give_back,
+            "customer": self._somebody_else,
+            "give_back": functools.partial(self._owner.give_back, self._number, channel),
         }
         act = acts.get(request.match_info["name"])
         if act is None:
@@ -157,15 +186,19 @@ class Phone:
         await act()
         return web.Response(status=204)
 
-    async def _give_back(self) -> None:
-        await self._owner.give_back(self._chat.customer.address)
+    def _channel(self, asked: Mapping[str, object]) -> str:
+        """Return the channel that a window of the page looks at. Raises HTTPBadRequest."""
+        channel = str(asked.get("channel", "whatsapp"))
+        if channel not in self._chats:
+            raise web.HTTPBadRequest
+        return channel
 
     async def _late(self) -> None:
-        self._chat = self._new_chat()
-        await self._chat.write_late("Haben Sie heute noch einen Termin frei?")
+        self._change_customer()
+        await self._whatsapp.write_late("Haben Sie heute noch einen Termin frei?")
 
-    async def _change_customer(self) -> None:
-        self._chat = self._new_chat()
+    async def _somebody_else(self) -> None:
+        self._change_customer()
 
 
 async def _json(request: web.Request) -> Mapping[str, object]:

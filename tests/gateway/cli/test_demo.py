@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli.demo import apart
+from gateway.settings import load_settings
 from tests.browser.running import ROOT, environ, free_ports, own_folder, running_demo
 
 NO_DATABASE = "postgresql://nobody@127.0.0.1:1/production"
@@ -29,8 +31,15 @@ def test_a_second_start_finds_the_salon_as_it_was_and_a_real_installation_is_lef
     for _ in range(2):
         with running_demo(folder, TURNMETER_DATABASE_URL=NO_DATABASE):
             shown = run(folder / "demo", "credits", "balance", "Salon Lindenhof", "--json")
-        assert json.loads(shown.stdout)["balance_millicredits"] == 10_000_000
+        assert json.loads(shown.stdout)["balance_millicredits"] == 100_000_000
     assert [one.name for one in folder.iterdir()] == ["demo"]
+
+
+def test_a_demo_knows_nothing_of_a_real_twilio_account() -> None:
+    real = {"TWILIO_ACCOUNT_SID": "AC-hush", "TWILIO_AUTH_TOKEN": "hush", "TWILIO_WEBHOOK_KEYS": "key=hush"}
+    given = load_settings(real)
+    assert given.model_dump_json().count("hush") == 3
+    assert "hush" not in apart(given).model_dump_json()
 
 
 @pytest.mark.parametrize("option", ["--port", "--phone-port"])

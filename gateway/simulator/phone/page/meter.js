@@ -1,4 +1,5 @@
 // The owner's side: balance, window, receipt, what happened. Amounts are millicredits, whole numbers.
+import { whole } from "./sms.js";
 import { WORDS, fill } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
@@ -41,15 +42,17 @@ function showReceipt(receipt, language) {
 }
 
 // What became of the customer's last message: [step, moment if known, "done" | "now" | "bad" | ""].
-function steps(owner, language) {
-  const words = WORDS[language].steps, messages = owner.messages || [];
+function steps({ owner, channel }, language) {
+  const words = WORDS[language].steps, messages = owner.messages || [], isSms = channel === "sms";
   const asked = messages.findLastIndex((message) => message.direction === "in");
-  if (asked < 0) return ["taken", "held", "answered", "charge", "sent", "delivered", "read"].map((name) => [words[name], null, ""]);
+  if (asked < 0) return ["taken", "held", "answered", "charge", "sent", "delivered", ...(isSms ? [] : ["read"])].map((name) => [words[name], null, ""]);
   const answers = messages.slice(asked + 1).filter((message) => message.direction === "out");
   const charged = answers.find((answer) => answer.receipt), last = answers.at(-1), known = owner.conversation.window;
-  const waits = owner.conversation.waiting_for || (known && !known.open && !last ? "window" : null);
+  const isOver = isSms && !last && owner.conversation.mode === "agent" && !owner.conversation.pending_since;
+  const waits = (owner.conversation.opted_out && "opted_out") || owner.conversation.waiting_for || (known && !known.open && !last ? "window" : null);
   const found = [[words.taken, messages[asked].created_at, "done"]];
   if (!charged && waits) return [...found, [words.waits[waits], null, "bad"]];
+  if (isOver) return [...found, [words.no_answer, null, "done"]];
   if (!last && owner.conversation.mode !== "agent") return [...found, [words.human, null, "now"]];
   const has = { held: last || owner.balance.held_millicredits, answered: last, sent: last && last.state !== "queued", delivered: last && last.delivered_at, read: last && last.read_at };
   const add = (word, isDone, at) => found.push([word, at || null, isDone ? "done" : found.at(-1)[2] === "done" ? "now" : ""]);
@@ -59,13 +62,13 @@ function steps(owner, language) {
   if (last && last.failure) return [...found, [words.failed, null, "bad"]];
   add(words.sent, has.sent);
   add(words.delivered, has.delivered, last && last.delivered_at);
-  add(words.read, has.read, last && last.read_at);
+  if (!isSms) add(words.read, has.read, last && last.read_at);
   return found;
 }
 
-function showJourney(owner, language) {
+function showJourney(state, language) {
   const seconds = new Intl.NumberFormat(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
-  const found = steps(owner, language), start = found[0][1] ? Date.parse(found[0][1]) : 0;
+  const found = steps(state, language), start = found[0][1] ? Date.parse(found[0][1]) : 0;
   let latest = start; // a vendor's reports tell whole seconds: never show one before what led to it
   byId("journey").replaceChildren(...found.map(([text, at, state], number) => {
     const li = document.createElement("li"), what = document.createElement("span"), when = document.createElement("time");
@@ -93,7 +96,7 @@ function showRecent(owner, language) {
   }));
 }
 
-let fullest = 10_000_000; // the gauge's end: as much as it has ever shown
+let fullest = 100_000_000; // the gauge's end: as much as it has ever shown
 function showGauge(millicredits) {
   fullest = Math.max(fullest, millicredits);
   const share = Math.max(0, Math.min(1, millicredits / fullest));
@@ -102,7 +105,13 @@ function showGauge(millicredits) {
   byId("gauge").classList.toggle("low", share < 0.05);
 }
 
-export function showWindow(owner, language) {
+export function showWindow({ owner, channel, sms_rates: rates }, language) {
+  byId("window-title").textContent = WORDS[language][channel === "sms" ? "sms_price" : "window"];
+  if (channel === "sms") {
+    byId("window").textContent = whole(rates.sent_millicredits, language);
+    byId("window-note").textContent = fill(WORDS[language].sms_price_note, { received: whole(rates.received_millicredits, language) });
+    return;
+  }
   const words = WORDS[language], known = owner && owner.conversation && owner.conversation.window;
   if (!known || !known.closes_at) { byId("window").textContent = words.none; byId("window-note").textContent = words.none_note; return; }
   const left = Math.max(0, Math.floor((new Date(known.closes_at) - Date.now()) / 1000));
@@ -112,7 +121,8 @@ export function showWindow(owner, language) {
   byId("window-note").textContent = isOpen ? fill(words.open_until, { time: clock(known.closes_at, language) }) : words.closed_note;
 }
 
-export function showMeter(owner, language) {
+export function showMeter(state, language) {
+  const owner = state.owner;
   if (!owner) return;
   const words = WORDS[language], balance = owner.balance, output = byId("balance");
   const text = credits(balance.balance_millicredits, language);
@@ -125,8 +135,8 @@ export function showMeter(owner, language) {
   byId("held").textContent = balance.held_millicredits ? fill(words.held, { held: credits(balance.held_millicredits, language) }) : words[balance.state];
   showGauge(balance.balance_millicredits);
   showReceipt(owner.receipts[0], language);
-  showWindow(owner, language);
-  showJourney(owner, language);
+  showWindow(state, language);
+  showJourney(state, language);
   byId("give-back").hidden = !owner.conversation || owner.conversation.mode === "agent";
   showRecent(owner, language);
 }

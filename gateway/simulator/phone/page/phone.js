@@ -1,18 +1,21 @@
 // The customer's side: one stream of what is so, everything else is drawn from it.
 import { WORDS } from "./words.js";
 import { showMeter, showWindow } from "./meter.js";
+import { costOf, showCounter } from "./sms.js";
 
 const byId = (id) => document.getElementById(id);
 const EMOJIS = ["😊", "👍", "🙏", "❤️", "😂", "🎉", "✂️", "💇", "💇‍♂️", "💈", "🐶", "☕"];
 const SVG = "http://www.w3.org/2000/svg";
 let language = localStorage.getItem("language") === "en" ? "en" : "de";
-let state = null;
+let channel = localStorage.getItem("channel") === "sms" ? "sms" : "whatsapp";
+let state = null, stream = null;
 const REACTIONS = ["👍", "❤️", "😂", "🙏"];
 const drawn = new Map(); // the bubbles on the screen, by id: they stay, so that only new ones move and are read out
 
 const post = async (path, body) => {
   const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
   if (!answer.ok) throw new Error(path);
+  return answer;
 };
 
 function svg(name, viewBox, path) {
@@ -72,7 +75,17 @@ function reacting(one) {
   return [open, choice];
 }
 
+// A text by SMS is plain: no markup, no ticks, no reactions, but a price.
+function smsBubble(one, at) {
+  const li = element("li", one.mine ? "bubble sms mine" : `bubble ${one.kind}`), foot = element("div", "foot");
+  foot.append(element("span", "cost", costOf(one, language)), at);
+  li.append(element("span", "text", one.text), foot);
+  return li;
+}
+
 function bubble(one) {
+  const at = element("time", "", new Date(one.at * 1000).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }));
+  if (one.kind === "sms" || one.kind === "carrier") return smsBubble(one, at);
   const li = element("li", one.mine ? "bubble mine" : "bubble");
   if (one.kind === "image") {
     const picture = element("img");
@@ -82,7 +95,6 @@ function bubble(one) {
   }
   if (one.kind === "voice") li.append(...voiceNote(one.text));
   else li.append(marked(one.text));
-  const at = element("time", "", new Date(one.at * 1000).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }));
   if (one.mine) at.append(ticks(one));
   li.append(at);
   if (!one.mine) li.append(...reacting(one));
@@ -107,7 +119,7 @@ dots.setAttribute("aria-hidden", "true");
 
 function showChat() {
   const words = WORDS[language], { bubbles, typing } = state.chat, chat = byId("chat");
-  byId("presence").textContent = typing ? words.typing : words.online;
+  byId("presence").textContent = typing ? words.typing : channel === "sms" ? state.salon_number : words.online;
   if (bubbles.length) day.textContent = new Date(bubbles[0].at * 1000).toDateString() === new Date().toDateString() ? words.today : words.yesterday;
   empty.textContent = words.empty;
   const items = bubbles.length ? [day, ...bubbles.map(kept)] : [empty];
@@ -131,13 +143,13 @@ function show() {
   byId("model").classList.toggle("offline", state.offline);
   document.querySelector("[data-act=repeat]").disabled = !state.chat.bubbles.some((one) => one.mine);
   showChat();
-  showMeter(state.owner, language);
+  showMeter(state, language);
 }
 
 function tell(name) { byId("said").textContent = WORDS[language].done[name]; }
 
 async function write(kind, text) {
-  try { await post("/write", { kind, text }); } catch { tell("error"); }
+  try { await post("/write", { kind, text, channel }); } catch { tell("error"); }
 }
 
 async function writeTyped(kind) {
@@ -145,8 +157,27 @@ async function writeTyped(kind) {
   if (!text && kind !== "image") { field.focus(); return; }
   field.value = "";
   field.style.height = "";
+  count();
   await write(kind, text);
   field.focus();
+}
+
+const count = () => showCounter(channel === "sms", byId("text").value, language, post);
+
+// Look at one channel's chat: what is drawn is of that channel alone.
+function listen() {
+  const isSms = channel === "sms";
+  localStorage.setItem("channel", channel);
+  document.body.dataset.channel = channel;
+  document.querySelector(".phone").setAttribute("aria-label", isSms ? "SMS" : "WhatsApp");
+  for (const one of document.querySelectorAll("button[data-channel]")) one.setAttribute("aria-pressed", String(one.dataset.channel === channel));
+  for (const one of [byId("image"), byId("voice"), document.querySelector("[data-act=late]")]) one.hidden = isSms;
+  byId("text").maxLength = isSms ? 1600 : 4096;
+  if (stream) stream.close();
+  state = null;
+  stream = new EventSource(`/events?channel=${channel}`);
+  stream.addEventListener("message", (event) => { state = JSON.parse(event.data); show(); });
+  speak();
 }
 
 function speak() {
@@ -160,7 +191,8 @@ function speak() {
   byId("text").setAttribute("aria-label", words.message);
   byId("said").textContent = "";
   drawn.clear();
-  byId("quick").replaceChildren(...words.quick.map((text) => {
+  count();
+  byId("quick").replaceChildren(...(channel === "sms" ? words.quick_sms : words.quick).map((text) => {
     const button = element("button", "", text);
     button.type = "button";
     button.addEventListener("click", () => write("text", text));
@@ -175,7 +207,7 @@ byId("image").addEventListener("click", () => writeTyped("image"));
 byId("text").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); writeTyped("text"); }
 });
-byId("text").addEventListener("input", ({ target }) => { target.style.height = "auto"; target.style.height = `${target.scrollHeight + 2}px`; });
+byId("text").addEventListener("input", ({ target }) => { target.style.height = "auto"; target.style.height = `${target.scrollHeight + 2}px`; count(); });
 byId("emoji").addEventListener("click", () => {
   byId("emojis").hidden = !byId("emojis").hidden;
   byId("emoji").setAttribute("aria-expanded", String(!byId("emojis").hidden));
@@ -183,17 +215,17 @@ byId("emoji").addEventListener("click", () => {
 byId("emojis").append(...EMOJIS.map((emoji) => {
   const button = element("button", "", emoji);
   button.type = "button";
-  button.addEventListener("click", () => { byId("text").value += emoji; byId("text").focus(); });
+  button.addEventListener("click", () => { byId("text").value += emoji; byId("text").focus(); count(); });
   return button;
 }));
 for (const button of document.querySelectorAll("[data-language]")) button.addEventListener("click", () => { language = button.dataset.language; speak(); });
+for (const button of document.querySelectorAll("button[data-channel]")) button.addEventListener("click", () => { channel = button.dataset.channel; listen(); });
 for (const button of document.querySelectorAll("[data-act]")) {
   button.addEventListener("click", async () => {
     const name = button.dataset.act;
-    try { await post(`/act/${name}`, {}); tell(name); } catch { tell("error"); }
+    try { await post(`/act/${name}`, { channel }); tell(name); } catch { tell("error"); }
   });
 }
-new EventSource("/events").addEventListener("message", (event) => { state = JSON.parse(event.data); show(); });
 addEventListener("resize", () => { byId("chat").scrollTop = byId("chat").scrollHeight; });
-setInterval(() => state && showWindow(state.owner, language), 1000);
-speak();
+setInterval(() => state && showWindow(state, language), 1000);
+listen();
