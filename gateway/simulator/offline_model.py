@@ -12,7 +12,17 @@ from typing import Any, Final
 
 from gateway.simulator.briefing import Briefing, Language, Offered, read_briefing
 from gateway.simulator.offline_facts import answer_from_facts
-from gateway.simulator.offline_words import DONE, WORDS, asks_which, bullets, is_move, moved_from, offers_in, say_moment
+from gateway.simulator.offline_words import (
+    DONE,
+    WORDS,
+    asks_which,
+    bullets,
+    ends_wish,
+    is_move,
+    moved_from,
+    offers_in,
+    say_moment,
+)
 from gateway.simulator.openai_chat import Call, Request, Said
 from gateway.simulator.request_reading import messages_of, read_result, results_in, shows_picture, text_of
 from gateway.simulator.understanding import NO, YES, Wish, language_of, ordinal_in, service_in, understand
@@ -264,7 +274,7 @@ def _after_error(turn: Turn, name: str, result: str) -> Said:
 def _wish(messages: Sequence[Mapping[str, object]], briefing: Briefing) -> Wish:
     wish = Wish()
     for message in messages:
-        if message.get("role") == "assistant" and DONE in text_of(message):
+        if message.get("role") == "assistant" and ends_wish(text_of(message)):
             wish = Wish()
         elif message.get("role") == "user":
             said = understand(text_of(message), briefing)

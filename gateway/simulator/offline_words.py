@@ -7,7 +7,7 @@ from typing import Final
 
 from gateway.simulator.briefing import MONTH_NUMBERS, MONTH_PATTERN, MONTHS, WEEKDAYS, Language, year_of
 
-DONE: Final = "✓"  # stands in every text that ends a wish: later texts begin a new one
+DONE: Final = "✓"
 
 WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
     "de": {
@@ -34,7 +34,7 @@ WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
         "moved": "Verschoben {done} {service} ist jetzt am {moment}.",
         "cancelled": "Abgesagt {done} {service} am {moment}. Bis ein andermal!",
         "which_time": "Welche der Zeiten darf es sein?",
-        "no": "Alles klar, dann lassen wir das {done} Sagen Sie Bescheid, wenn ich etwas tun kann.",
+        "no": "Alles klar, dann lassen wir das. Sagen Sie Bescheid, wenn ich etwas tun kann.",
         "failed": "Das hat leider nicht geklappt. Nennen Sie mir gern einen anderen Tag.",
         "fine": "Alles klar! Sagen Sie Bescheid, wenn ich noch etwas tun kann.",
         "services": "Das bieten wir an:\n{services}\nMöchten Sie einen Termin?",
@@ -69,7 +69,7 @@ WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
         "moved": "Moved {done} {service} is now on {moment}.",
         "cancelled": "Cancelled {done} {service} on {moment}. See you another time!",
         "which_time": "Which of the times would you like?",
-        "no": "All right, let's leave it {done} Tell me if there is anything I can do.",
+        "no": "All right, let's leave it. Tell me if there is anything I can do.",
         "failed": "I'm sorry, that did not work. Please tell me another day.",
         "fine": "All right! Let me know if there is anything else I can do.",
         "services": "This is what we offer:\n{services}\nWould you like an appointment?",
@@ -82,9 +82,13 @@ WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
     },
 }
 _BULLET: Final = "• "
+_BULLETS: Final = (_BULLET, "- ")  # as written, and as an SMS carries it
 _MOMENT = re.compile(rf"(\d{{1,2}})\.? ({MONTH_PATTERN})(?: \d{{4}})?, (\d\d):(\d\d)", re.IGNORECASE)
 _OFFER_ENDS: Final = tuple(
     words[name].rpartition("\n")[2] for words in WORDS.values() for name in ("offer", "offer_one")
+)
+_ENDINGS: Final = tuple(  # up to the first sign that an SMS may lack
+    words[name].partition(" {")[0] for words in WORDS.values() for name in ("booked", "moved", "cancelled", "no")
 )
 _MOVING = re.compile(r"verschieb|move")
 
@@ -103,8 +107,13 @@ def bullets(lines: Iterable[str]) -> str:
 
 def offers_in(text: str, now: datetime) -> list[datetime]:
     """Return the times that an earlier answer offered."""
-    lines = "\n".join(line for line in text.splitlines() if line.startswith(_BULLET))
+    lines = "\n".join(line for line in text.splitlines() if line.startswith(_BULLETS))
     return moments_in(lines, now) if text.rstrip().endswith(_OFFER_ENDS) else []
+
+
+def ends_wish(text: str) -> bool:
+    """Whether an earlier answer ended a wish: later texts begin a new one."""
+    return any(line.startswith(_ENDINGS) for line in text.splitlines())
 
 
 def asks_which(text: str) -> bool:
@@ -114,7 +123,7 @@ def asks_which(text: str) -> bool:
 
 def moved_from(text: str, now: datetime) -> datetime | None:
     """Return the moment of the appointment that an earlier answer offered other times for."""
-    told = "\n".join(line for line in text.splitlines() if not line.startswith(_BULLET))
+    told = "\n".join(line for line in text.splitlines() if not line.startswith(_BULLETS))
     return next(iter(moments_in(told, now)), None)
 
 

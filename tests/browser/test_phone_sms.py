@@ -75,6 +75,18 @@ async def test_an_answer_by_sms_shows_its_segments_and_the_balance_drops_by_both
     assert problems == []
 
 
+async def test_an_appointment_is_booked_by_sms_with_signs_that_every_phone_can_show(
+    demo: str, browser: Browser
+) -> None:
+    page = await open_phone(browser, demo)
+    await choose_sms(page)
+    assert "\n- " in await write(page, "Haben Sie nächste Woche etwas frei für einen Haarschnitt?", 1)
+    answer = await write(page, "Der erste passt", 2)
+    assert "Gebucht Haarschnitt am" in answer
+    assert "1 Segment · 2.500 Credits" in answer
+    await page.locator("#receipt .line", has_text="Werkzeuge").wait_for(timeout=PATIENCE_MS)
+
+
 async def test_stop_is_answered_by_twilio_alone_until_start(demo: str, browser: Browser) -> None:
     page = await open_phone(browser, demo)
     await choose_sms(page)

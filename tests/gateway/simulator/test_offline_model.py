@@ -9,6 +9,7 @@ import pytest
 
 from agents.agent import AgentConfiguration
 from agents.prompt_text import stable_text, volatile_text
+from gateway.channels.sms.smart_encoding import plain
 from gateway.line_file import parse_tenant_file
 from gateway.simulator.offline_model import think
 from gateway.simulator.openai_chat import Call
@@ -26,7 +27,7 @@ def lindenhof() -> AgentConfiguration:
 class Dialogue:
     """A customer who talks to the model; the tools answer as those of a salon with three free times a day."""
 
-    def __init__(self, *, refuse_bookings: bool = False, own: Sequence[str] = ()) -> None:
+    def __init__(self, *, refuse_bookings: bool = False, own: Sequence[str] = (), by_sms: bool = False) -> None:
         configuration = lindenhof()
         volatile = volatile_text(configuration, contact_facts={}, now=NOW, first_answer=False, count_tokens=len)
         system = f"{stable_text(configuration, 'whatsapp')}\n\n{volatile}"
@@ -34,6 +35,7 @@ class Dialogue:
         self.calls: list[Call] = []
         self.own = {f"{APPOINTMENT[:-1]}{at}": start for at, start in enumerate(own)}
         self.refuse_bookings = refuse_bookings
+        self.by_sms = by_sms
 
     def write(self, content: object) -> str:
         """Return the answer; what the tools were asked is in `calls`."""
@@ -43,8 +45,9 @@ class Dialogue:
         for _ in range(4):
             said = think({"messages": messages})
             if not said.calls:
-                self.history.append({"role": "assistant", "content": said.text})
-                return said.text
+                sent = plain(said.text, allow_unicode=False) if self.by_sms else said.text
+                self.history.append({"role": "assistant", "content": sent})
+                return sent
             for call in said.calls:
                 self.calls.append(call)
                 call_id = f"call_{len(messages)}"
@@ -98,6 +101,15 @@ def test_a_booking_takes_three_turns_in_german() -> None:
         Call(name="book_appointment", arguments={"service": "Haarschnitt", "start": "2026-11-26T16:00"})
     ]
     assert dialogue.write("Super, danke!") == "Sehr gern! Einen schönen Tag noch."
+
+
+def test_times_offered_by_sms_are_understood_and_a_booking_ends_the_wish() -> None:
+    dialogue = Dialogue(by_sms=True)
+    offer = dialogue.write("Haben Sie morgen Nachmittag etwas frei für einen Haarschnitt?")
+    assert "- Donnerstag, 26. November, 16:00 Uhr" in offer
+    assert dialogue.write("Der zweite passt").startswith("Gebucht Haarschnitt am Donnerstag, 26. November, 15:00 Uhr")
+    dialogue.write("Haben Sie auch etwas frei?")
+    assert [call.name for call in dialogue.calls] == []  # the day and service of the first wish are not carried over
 
 
 def test_a_booking_takes_three_turns_in_english() -> None:
