@@ -36,7 +36,7 @@ class TwilioAccount:
         self.fallback_queue = False  # the account's fallback address is a queue that never gives a webhook up
         self.clock_offset_s = 0.0
         self.url = ""  # of the REST interface, once it is running
-        self._gateway_url = gateway_url or self.public_url
+        self.gateway_url = gateway_url or self.public_url
         self._last_inbound_at: dict[tuple[str, str], datetime] = {}  # of WhatsApp: sender and customer
         self._arrived = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -119,5 +119,5 @@ class TwilioAccount:
         """Return where a public address really leads."""
         if not url.startswith(self.public_url):
             return url
-        base = self._gateway_url if isinstance(self._gateway_url, str) else self._gateway_url()
+        base = self.gateway_url if isinstance(self.gateway_url, str) else self.gateway_url()
         return base.rstrip("/") + url.removeprefix(self.public_url)

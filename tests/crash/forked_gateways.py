@@ -30,6 +30,7 @@ LIMITS = Limits(
     lease_s=1.0,
     hold_wait_s=5.0,
     crashes_max=1_000,
+    sms_received_per_day=100_000,
     unknown_wait_s=20.0,  # longer than any report takes
 )
 

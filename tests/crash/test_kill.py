@@ -20,7 +20,7 @@ import pytest
 from gateway.simulator.customer import Customer
 from gateway.simulator.openai_chat import Request, Said, last_customer_text
 from tests.bench.processes import free_port, wait_until_answers
-from tests.stories.serving import ACCESS_TOKEN, APP_SECRET
+from tests.stories.serving import ACCESS_TOKEN, ACCOUNT_SID, APP_SECRET, AUTH_TOKEN
 from tests.stories.world import SALON, World, opened, until
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "200"))
@@ -83,6 +83,28 @@ async def gateways(environment: dict[str, str], log: Path) -> AsyncIterator[Gate
             forks.communicate(timeout=10)
 
 
+def environment_of(world: World, database_url: str, folder: Path) -> dict[str, str]:
+    settings = world.services.settings
+    return {
+        **os.environ,
+        "TURNMETER_DATABASE_URL": database_url,
+        "TURNMETER_DATABASE_CONNECTIONS": "12",
+        "TURNMETER_DATA_DIR": str(folder),
+        "TURNMETER_CHAT_MODEL": settings.chat_model,
+        "OPENAI_API_KEY": "crash",
+        "OPENAI_BASE_URL": settings.openai_base_url,
+        "WHATSAPP_API_URL": settings.whatsapp_api_url,
+        "WHATSAPP_APP_SECRET": APP_SECRET,
+        "WHATSAPP_VERIFY_TOKEN": "crash",
+        "WHATSAPP_ACCESS_TOKEN": ACCESS_TOKEN,
+        "TURNMETER_PUBLIC_URL": settings.public_url,
+        "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+        "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+        "TWILIO_API_URL": settings.twilio_api_url,
+        "TWILIO_MESSAGING_URL": settings.twilio_messaging_url,
+    }
+
+
 async def thoughtful(request: Request) -> Said:
     await asyncio.sleep(random.uniform(0, 0.15))  # noqa: S311 - no secret
     return Said(text=f"Antwort auf {last_customer_text(request)}.")
@@ -92,20 +114,7 @@ async def test_killed_again_and_again_nothing_is_lost_and_nothing_doubled(databa
     async with opened(database_url, tmp_path, brain=thoughtful, serve=False) as world:
         await world.add_salon("Salon Lindenhof", amount_credits=1_000_000, file=GENEROUS)
         before, _, _ = await world.wallet()
-        settings = world.services.settings
-        environment = {
-            **os.environ,
-            "TURNMETER_DATABASE_URL": database_url,
-            "TURNMETER_DATABASE_CONNECTIONS": "12",
-            "TURNMETER_DATA_DIR": str(tmp_path),
-            "TURNMETER_CHAT_MODEL": settings.chat_model,
-            "OPENAI_API_KEY": "crash",
-            "OPENAI_BASE_URL": settings.openai_base_url,
-            "WHATSAPP_API_URL": settings.whatsapp_api_url,
-            "WHATSAPP_APP_SECRET": APP_SECRET,
-            "WHATSAPP_VERIFY_TOKEN": "crash",
-            "WHATSAPP_ACCESS_TOKEN": ACCESS_TOKEN,
-        }
+        environment = environment_of(world, database_url, tmp_path)
         async with gateways(environment, tmp_path / "gateways.log") as running:
             world.meta.webhook_url = lambda: _next_url(running)
             customers = [world.customer(number) for number in range(16)]

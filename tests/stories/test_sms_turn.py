@@ -168,6 +168,7 @@ async def test_without_any_model_nothing_is_sent_and_the_owner_is_told(world: Wo
     assert anna.received == []
     assert await world.wallet() == (before - RECEIVED, 0, "active")
     assert [row["kind"] for row in await world.rows("SELECT kind FROM alert")] == ["model_down"]
+    assert await world.rows("SELECT pending_since IS NULL AS answered FROM conversation") == [{"answered": False}]
 
 
 async def test_whoever_asks_for_a_person_is_handed_over_in_silence(world: World) -> None:
@@ -213,4 +214,19 @@ async def test_a_person_cannot_write_an_sms_that_is_not_paid(world: World) -> No
     status, problem = await world.api("POST", path, salon=salon, json={"text": "Guten Tag"})
     assert (status, problem["code"]) == (402, "insufficient_credits")
     assert anna.received == []
+    await world.audit()
+
+
+async def test_no_sms_is_written_while_the_tenant_is_paused(world: World) -> None:
+    await world.sms_customer().write("Mensch")
+    await world.quiet()
+    (conversation,) = await world.rows("SELECT conversation_id FROM conversation")
+    path = f"/api/v1/conversations/{conversation['conversation_id']}/messages"
+    await world.rows("UPDATE wallet SET state = 'paused', paused_at = now()")
+    status, problem = await world.api("POST", path, json={"text": "Guten Tag"})
+    assert (status, problem["code"]) == (402, "tenant_paused")
+    await world.rows("UPDATE wallet SET state = 'active', paused_at = NULL")
+    await world.rows("UPDATE line SET channels = '{whatsapp}'")
+    status, problem = await world.api("POST", path, json={"text": "Guten Tag"})
+    assert (status, problem["code"]) == (409, "channel_not_writable")
     await world.audit()
