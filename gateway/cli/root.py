@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import typer
 
 from gateway.cli.arguments import Json, TenantArgument
-from gateway.cli.outlook_app import app as outlook_app
 from gateway.cli.number_app import app as number_app
+from gateway.cli.outlook_app import app as outlook_app
 from gateway.cli.plan_app import invoice_app, plan_app
 from gateway.cli.running import with_services, with_settings
 from gateway.cli.webhook_app import app as webhook_app
