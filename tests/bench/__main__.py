@@ -1,6 +1,6 @@
 """`make bench`: every figure of the README's performance section, as Markdown. A part that fails says so.
 
-`python -m tests.bench ledger` or `… turns` prints one part only.
+`python -m tests.bench ledger`, `… turns` or `… sms` prints one part only.
 """
 
 import logging
@@ -20,6 +20,7 @@ Row = tuple[str, str]
 LEDGERS = ((1, 32), (1, 200), (1_000, 32), (1_000, 200))  # tenants, in flight
 LEDGER_TURNS = 6_000
 PROCESSES = (1, 2)
+TURNS_BY = {"turns": (bench_turns.WHATSAPP, "by WhatsApp"), "sms": (bench_turns.SMS, "by SMS")}  # by the part's name
 TURNS = 1_500
 TURNS_IN_FLIGHT = 64
 
@@ -34,18 +35,21 @@ async def ledger(tenants: int, in_flight: int) -> list[Row]:
     ]
 
 
-async def turns(processes: int) -> list[Row]:
-    figures = await bench_turns.measure(processes=processes, turns=TURNS, in_flight=TURNS_IN_FLIGHT)
+async def turns(channel: bench_turns.Channel, how: str, processes: int) -> list[Row]:
+    figures = await bench_turns.measure(channel, processes=processes, turns=TURNS, in_flight=TURNS_IN_FLIGHT)
     name = "1 process" if processes == 1 else f"{processes} processes"
     return [
-        (f"whole turns, {name}", f"{figures.turns_per_s:,.0f} charged turns/s"),
-        (f"CPU of the gateway per turn, {name}", f"{figures.gateway_cpu_ms_per_turn:.2f} ms"),
-        (f"overhead of a turn, {name}", f"p50 {figures.overhead_p50_ms:.1f} ms, p95 {figures.overhead_p95_ms:.1f} ms"),
+        (f"whole turns {how}, {name}", f"{figures.turns_per_s:,.0f} charged turns/s"),
+        (f"CPU of the gateway per turn {how}, {name}", f"{figures.gateway_cpu_ms_per_turn:.2f} ms"),
         (
-            f"webhook acknowledged at half load, {name}",
+            f"overhead of a turn {how}, {name}",
+            f"p50 {figures.overhead_p50_ms:.1f} ms, p95 {figures.overhead_p95_ms:.1f} ms",
+        ),
+        (
+            f"webhook acknowledged at half load, {how}, {name}",
             f"p50 {figures.acknowledged_p50_ms:.1f} ms, p99 {figures.acknowledged_p99_ms:.1f} ms",
         ),
-        (f"failures, {name}", str(figures.failures)),
+        (f"failures {how}, {name}", str(figures.failures)),
     ]
 
 
@@ -54,9 +58,10 @@ def parts(wanted: list[str]) -> Iterator[tuple[str, Callable[[], Coroutine[None,
     if not wanted or "ledger" in wanted:
         for tenants, in_flight in LEDGERS:
             yield f"ledger, {tenants} tenants, {in_flight} in flight", partial(ledger, tenants, in_flight)
-    if not wanted or "turns" in wanted:
-        for processes in PROCESSES:
-            yield f"turns, {processes} processes", partial(turns, processes)
+    for part, (channel, how) in TURNS_BY.items():
+        if not wanted or part in wanted:
+            for processes in PROCESSES:
+                yield f"{part}, {processes} processes", partial(turns, channel, how, processes)
 
 
 def main(wanted: list[str]) -> int:

@@ -1,7 +1,7 @@
 """Whole turns: webhook in, hold, model, capture, send; what a customer waits beyond the model.
 
-Counts charged turns in the ledger, not HTTP answers. Burst quiet time is 0 and the model answers at once,
-so that what is left is the gateway's own.
+By WhatsApp or by SMS, where what the customer writes is charged too. Counts charged turns in the ledger, not HTTP
+answers. Burst quiet time is 0 and the model answers at once, so that what is left is the gateway's own.
 """
 
 import asyncio
@@ -11,10 +11,27 @@ from dataclasses import dataclass
 import aiohttp
 import psutil
 
+from metering.rates import Item
+from tests.bench import meta_wire, twilio_wire
 from tests.bench.carriers import Customers, World, closed_loop, open_loop, percentile
-from tests.bench.processes import balance_millicredits, gateways, served
+from tests.bench.processes import SMS_LINE, WHATSAPP_LINE, charged, gateways, served
+from tests.bench.wire import Write
 
 TURNS_A_CUSTOMER = 5
+CHARGED_WITHIN_S = 10.0
+
+
+@dataclass(frozen=True)
+class Channel:
+    """How customers write and to what line; `items` are what the ledger charges for each turn."""
+
+    write: Write
+    line: str
+    items: tuple[Item, ...]
+
+
+WHATSAPP = Channel(meta_wire.text, WHATSAPP_LINE, (Item.WHATSAPP_MESSAGE,))
+SMS = Channel(twilio_wire.text, SMS_LINE, (Item.SMS_RECEIVED, Item.SMS_SENT))
 
 
 @dataclass(frozen=True)
@@ -38,33 +55,42 @@ def cpu_seconds(pids: list[int]) -> float:
     return sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in pids)
 
 
-async def measure(*, processes: int, turns: int, in_flight: int) -> TurnFigures:
+async def wait_until_charged(environment: dict[str, str], channel: Channel, turns: int) -> None:
+    """Wait for the last captures, which follow what the customer sees. Raises RuntimeError if they do not come."""
+    deadline = time.monotonic() + CHARGED_WITHIN_S
+    while (found := await asyncio.to_thread(charged, environment, channel.items)) < turns:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{found} of {turns} turns were charged: this would be no measurement")
+
+
+async def measure(channel: Channel, *, processes: int, turns: int, in_flight: int) -> TurnFigures:
     world = World()
     connector = aiohttp.TCPConnector(limit=0)
     async with (
         served(world) as vendors,
-        gateways(vendors, count=processes) as (urls, environment, running),
+        gateways(vendors, count=processes, line=channel.line) as (urls, environment, running),
         aiohttp.ClientSession(connector=connector) as http,
     ):
         pids = [process.pid for process in running]
 
         def customers() -> Customers:
-            return Customers(http, urls, world)
+            return Customers(http, urls, world, channel.write)
 
-        reports = asyncio.create_task(customers().report_deliveries())
+        carrier = customers()
+        reports = asyncio.create_task(carrier.report_deliveries())
         warm = customers()
         await closed_loop(8, 64, lambda slot, number: warm.turn(f"49160{slot:07d}", number))
 
         alone = customers()
         await closed_loop(1, 100, lambda _slot, number: alone.turn(f"49161{number:07d}", number))
 
-        peak, before, cpu = customers(), balance_millicredits(environment), cpu_seconds(pids)
+        peak, cpu = customers(), cpu_seconds(pids)
         seconds = await closed_loop(
             in_flight, turns, lambda slot, number: peak.turn(_conversing(slot, number, in_flight=in_flight), number)
         )
         cpu = cpu_seconds(pids) - cpu
-        if balance_millicredits(environment) >= before:
-            raise RuntimeError("nothing was charged: this would be no measurement")
+        answered = sum(len(group.answered_s) for group in (warm, alone, peak))
+        await wait_until_charged(environment, channel, answered)
 
         half = customers()
         rate = turns / seconds / 2
@@ -78,12 +104,5 @@ async def measure(*, processes: int, turns: int, in_flight: int) -> TurnFigures:
         acknowledged_p50_ms=percentile(half.acknowledged_s, 0.5) * 1000,
         acknowledged_p99_ms=percentile(half.acknowledged_s, 0.99) * 1000,
         gateway_cpu_ms_per_turn=cpu / turns * 1000,
-        failures=alone.failures + peak.failures + half.failures,
+        failures=sum(group.failures for group in (warm, alone, peak, half, carrier)),
     )
-
-
-if __name__ == "__main__":
-    started = time.perf_counter()
-    for count in (1, 2):
-        print(asyncio.run(measure(processes=count, turns=1500, in_flight=64)))
-    print(f"{time.perf_counter() - started:.0f} s")

@@ -9,13 +9,15 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 
 import aiohttp
 from aiohttp import web
 
-from tests.bench.carriers import APP_SECRET, LINES, World, vendor_app
+from tests.bench import meta_wire, twilio_wire
+from tests.bench.carriers import World, vendor_app
+from tests.bench.wire import LINES
 
 AGENT_FILE = f"""
 [[agent]]
@@ -23,15 +25,21 @@ name = "Rezeption"
 instructions = "{"Du bist die Rezeption des Salons Lindenhof. " * 34}"
 greeting = "Hallo, hier ist die digitale Assistentin (KI) vom Salon Lindenhof."
 language = "de"
+
+[agent.budgets]
+contact = 100_000  # five turns by SMS hold more than a contact has by default
 """
 LINE = """
 [[line]]
 number = "+491510000000{line}"
 kind = "mobile"
 agent = "Rezeption"
-channels = ["whatsapp"]
+"""
+WHATSAPP_LINE = f"""{LINE}channels = ["whatsapp"]
 whatsapp_provider = "meta"
-whatsapp_phone_number_id = "100000{line}"
+whatsapp_phone_number_id = "100000{{line}}"
+"""
+SMS_LINE = f"""{LINE}channels = ["sms"]
 """
 
 
@@ -73,13 +81,17 @@ def gateway_environment(vendors: str, folder: str) -> dict[str, str]:
         "TURNMETER_DATA_DIR": folder,
         "TURNMETER_SECRET_KEY": secrets.token_hex(32),
         "TURNMETER_BURST_QUIET_MS": "0",
-        "TURNMETER_PUBLIC_URL": "http://127.0.0.1",
+        "TURNMETER_PUBLIC_URL": twilio_wire.PUBLIC_URL,
         "OPENAI_API_KEY": "bench",
         "OPENAI_BASE_URL": f"{vendors}/v1",
         "WHATSAPP_API_URL": f"{vendors}/v23.0",
-        "WHATSAPP_APP_SECRET": APP_SECRET,
+        "WHATSAPP_APP_SECRET": meta_wire.APP_SECRET,
         "WHATSAPP_VERIFY_TOKEN": "bench-verify",
         "WHATSAPP_ACCESS_TOKEN": "bench-token",
+        "TWILIO_ACCOUNT_SID": twilio_wire.ACCOUNT_SID,
+        "TWILIO_AUTH_TOKEN": twilio_wire.AUTH_TOKEN,
+        "TWILIO_API_URL": vendors,
+        "TWILIO_MESSAGING_URL": vendors,
     }
 
 
@@ -104,9 +116,12 @@ def gateway_process(environment: dict[str, str], port: int, log: Path) -> Iterat
 
 @contextlib.asynccontextmanager
 async def gateways(
-    vendors: str, *, count: int
+    vendors: str, *, count: int, line: str
 ) -> AsyncIterator[tuple[list[str], dict[str, str], list[subprocess.Popen[bytes]]]]:
-    """So many gateway processes on one private PostgreSQL (fsync on), one tenant with credits and a line."""
+    """So many gateway processes on one private PostgreSQL (fsync on), one tenant with credits and its lines.
+
+    `line` is a `[[line]]` of its file, with a place for the line's digit.
+    """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, contextlib.ExitStack() as stack:
         Path(folder).chmod(0o755)
         environment = gateway_environment(vendors, f"{folder}/data")
@@ -119,16 +134,18 @@ async def gateways(
             urls.append(f"http://127.0.0.1:{port}")
             await wait_until_answers(urls[-1] + "/readyz", seconds=30)
             if number == 0:
-                await asyncio.to_thread(set_up_tenant, environment, Path(folder) / "salon.toml")
+                await asyncio.to_thread(set_up_tenant, environment, Path(folder) / "salon.toml", line)
         yield urls, environment, processes
 
 
-def set_up_tenant(environment: dict[str, str], file: Path) -> None:
-    file.write_text(AGENT_FILE + "".join(LINE.format(line=line) for line in range(LINES)))
+def set_up_tenant(environment: dict[str, str], file: Path, line: str) -> None:
+    file.write_text(AGENT_FILE + "".join(line.format(line=digit) for digit in range(LINES)))
     command(environment, "tenant", "create", "Bench")
     command(environment, "credits", "grant", "Bench", "100000000", "--reason", "bench")
     command(environment, "apply", "Bench", str(file))
 
 
-def balance_millicredits(environment: dict[str, str]) -> int:
-    return int(json.loads(command(environment, "credits", "balance", "Bench", "--json"))["balance_millicredits"])
+def charged(environment: dict[str, str], items: Collection[str]) -> int:
+    """How often the ledger has charged the rarest of these items."""
+    usage = json.loads(command(environment, "usage", "Bench", "--json"))["items"]
+    return min(sum(int(row["quantity"]) for row in usage if row["item"] == item) for item in items)
