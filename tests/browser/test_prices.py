@@ -1,6 +1,5 @@
 """The price page in a real browser: the sum follows while one types."""
 
-import os
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,7 +11,6 @@ from gateway.dashboard.figures import credits_text
 from gateway.web import application
 from metering.plans import load_plans
 from metering.rates import load_rate_cards
-from tests.browser.running import CHROMIUM, chromium
 from tests.gateway.dashboard.conftest import NOW
 
 PATIENCE_MS = 15_000
@@ -26,15 +24,6 @@ async def address() -> AsyncIterator[str]:
     app = application(pages.routes() + shown, body_bytes_max=1_000, https=False, stopping=lambda: False)
     async with TestServer(app) as server:
         yield str(server.make_url("/prices"))
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    if not CHROMIUM.exists():
-        assert not os.environ.get("CI"), "CI needs a Chromium"
-        pytest.skip("there is no Chromium here")
-    async with chromium() as launched:
-        yield launched
 
 
 @pytest.mark.parametrize("locale", ["de-DE", "en-GB"])

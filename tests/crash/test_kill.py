@@ -50,6 +50,11 @@ class Gateways:
         self.forks.stdin.flush()
         self.pids[port] = int(await asyncio.to_thread(self.forks.stdout.readline))
 
+    def next_url(self) -> str:
+        """Return each gateway's address in turn."""
+        self.turn += 1
+        return f"http://127.0.0.1:{self.ports[self.turn % GATEWAYS]}"
+
     async def kill_next(self) -> None:
         """Kill the gateway that has lived longest, at a random moment of its service, and start another."""
         self.kills += 1
@@ -110,13 +115,24 @@ async def thoughtful(request: Request) -> Said:
     return Said(text=f"Antwort auf {last_customer_text(request)}.")
 
 
+async def all_fates_known(world: World) -> None:
+    """Wait until nothing is due and every message is known to have left or not."""
+    await world.quiet(timeout_s=120)
+
+    async def all_known() -> bool:
+        return not await world.rows("SELECT message_id FROM outbox WHERE state NOT IN ('sent', 'failed')")
+
+    await until(all_known, timeout_s=90)
+    await world.quiet(timeout_s=60)
+
+
 async def test_killed_again_and_again_nothing_is_lost_and_nothing_doubled(database_url: str, tmp_path: Path) -> None:
     async with opened(database_url, tmp_path, brain=thoughtful, serve=False) as world:
         await world.add_salon("Salon Lindenhof", amount_credits=1_000_000, file=GENEROUS)
         before, _, _ = await world.wallet()
         environment = environment_of(world, database_url, tmp_path)
         async with gateways(environment, tmp_path / "gateways.log") as running:
-            world.meta.webhook_url = lambda: _next_url(running)
+            world.meta.webhook_url = lambda: f"{running.next_url()}/webhooks/whatsapp"
             customers = [world.customer(number) for number in range(16)]
             stop = asyncio.Event()
             writing = [asyncio.create_task(_keep_writing(customer, stop)) for customer in customers]
@@ -124,21 +140,10 @@ async def test_killed_again_and_again_nothing_is_lost_and_nothing_doubled(databa
                 await running.kill_next()
             stop.set()
             written = sum(await asyncio.gather(*writing))
-            await world.quiet(timeout_s=120)
-
-            async def all_known() -> bool:
-                return not await world.rows("SELECT message_id FROM outbox WHERE state NOT IN ('sent', 'failed')")
-
-            await until(all_known, timeout_s=60)
-            await world.quiet(timeout_s=60)
+            await all_fates_known(world)
         await _nothing_lost(world, customers, written)
         await _nothing_doubled(world, before)
         print(f"\n{ROUNDS} kills, {written} messages, {len(world.meta.sent)} answers")
-
-
-def _next_url(running: Gateways) -> str:
-    running.turn += 1
-    return f"http://127.0.0.1:{running.ports[running.turn % GATEWAYS]}/webhooks/whatsapp"
 
 
 async def _keep_writing(customer: Customer, stop: asyncio.Event) -> int:

@@ -8,8 +8,8 @@ import pytest
 
 from gateway.simulator.twilio_customer import TwilioCustomer
 from metering.rates import Item
-from tests.crash.test_kill import GENEROUS, ROUNDS, Gateways, environment_of, gateways, thoughtful
-from tests.stories.world import World, opened, until
+from tests.crash.test_kill import GENEROUS, ROUNDS, all_fates_known, environment_of, gateways, thoughtful
+from tests.stories.world import World, opened
 
 KILLS = max(10, ROUNDS // 5)
 
@@ -23,7 +23,7 @@ async def test_killed_again_and_again_every_sms_is_charged_once_and_answered_onc
         await world.add_salon("Salon Lindenhof", amount_credits=20_000_000, file=GENEROUS)
         before, _, _ = await world.wallet()
         async with gateways(environment_of(world, database_url, tmp_path), tmp_path / "gateways.log") as running:
-            world.twilio.gateway_url = lambda: _next_gateway(running)
+            world.twilio.gateway_url = running.next_url
             world.twilio.fallback_queue = True
             customers = [world.sms_customer(number) for number in range(8)]
             stop = asyncio.Event()
@@ -32,20 +32,9 @@ async def test_killed_again_and_again_every_sms_is_charged_once_and_answered_onc
                 await running.kill_next()
             stop.set()
             written = sum(await asyncio.gather(*writing))
-            await world.quiet(timeout_s=120)
-
-            async def all_known() -> bool:
-                return not await world.rows("SELECT message_id FROM outbox WHERE state NOT IN ('sent', 'failed')")
-
-            await until(all_known, timeout_s=90)
-            await world.quiet(timeout_s=60)
+            await all_fates_known(world)
         await _each_charged_and_answered_once(world, written, before)
         print(f"\n{KILLS} kills, {written} SMS, {len(world.twilio.sent)} answers")
-
-
-def _next_gateway(running: Gateways) -> str:
-    running.turn += 1
-    return f"http://127.0.0.1:{running.ports[running.turn % len(running.ports)]}"
 
 
 async def _keep_writing(customer: TwilioCustomer, stop: asyncio.Event) -> int:
