@@ -28,6 +28,8 @@ from gateway.group_commit import Ledger
 from gateway.ids import uuid7
 from gateway.inbox import accepting
 from gateway.limits import Limits
+from gateway.live_calls import LiveCalls
+from gateway.loop_lag import LoopLag
 from gateway.low_balance import telling_of_low_balance
 from gateway.metrics import Metrics
 from gateway.migrate import upgrade
@@ -91,6 +93,8 @@ def build_services(
             "twilio_sms": TwilioSmsChannel(twilio, settings.public_url),
         },
         twilio=twilio,
+        live_calls=LiveCalls(),
+        loop_lag=LoopLag(),
         throttle=Throttle(time.monotonic),
         metrics=Metrics(),
         now=now,

@@ -34,6 +34,16 @@ class Limits:
     voice_note_bytes: int = 16 * 1024 * 1024
     voice_note_s: float = 300.0
     media_timeout_s: float = 10.0
+    # Phone calls.
+    calls_per_process: int = 100
+    calls_per_tenant: int = 10
+    loop_lag_max_s: float = 0.02  # p95 of the last seconds; beyond it a call is declined rather than made worse
+    stream_begins_s: float = 15.0  # after the answer to Twilio's question; then what is held is let go
+    token_lives_s: float = 60.0
+    first_audio_s: float = 15.0  # of worst-case audio that must be affordable besides a minute's fee
+    hold_ahead_s: float = 8.0  # before a minute begins, it is paid or its end prepared
+    call_lease_s: float = 30.0
+    call_drain_s: float = 600.0
     # The outbox.
     sends_in_flight: int = 64
     send_attempts: int = 5

@@ -12,6 +12,8 @@ from gateway.channels.base import MessageChannel
 from gateway.db import Database
 from gateway.group_commit import Ledger
 from gateway.limits import Limits
+from gateway.live_calls import LiveCalls
+from gateway.loop_lag import LoopLag
 from gateway.metrics import Metrics
 from gateway.payments import PaymentProvider
 from gateway.secret_box import SecretBox
@@ -42,6 +44,8 @@ class Services:
     transcriber: Transcriber
     channels: Mapping[str, MessageChannel]  # by who carries it: "meta", "twilio", "twilio_sms"
     twilio: TwilioRest | None  # None: no account is configured
+    live_calls: LiveCalls
+    loop_lag: LoopLag
     throttle: Throttle
     metrics: Metrics
     now: Callable[[], datetime]

@@ -11,6 +11,7 @@ from sqlmodel import AutoString, SQLModel
 
 import agents.tables
 import gateway.announcement_tables
+import gateway.call_tables
 import gateway.conversation_tables
 import gateway.tables
 import metering.tables
@@ -18,12 +19,22 @@ import metering.tables
 MODULES = (
     agents.tables,
     gateway.announcement_tables,
+    gateway.call_tables,
     gateway.conversation_tables,
     gateway.tables,
     metering.tables,
 )
 # They lead to a tenant, so they cannot begin with one; what nobody could be found for has none.
-DIRECTORY = {"tenant", "line_directory", "api_key", "sign_in", "invoice_directory", "quarantine", "alembic_version"}
+DIRECTORY = {
+    "tenant",
+    "line_directory",
+    "api_key",
+    "sign_in",
+    "invoice_directory",
+    "quarantine",
+    "alembic_version",
+    "call_token",
+}
 
 
 @pytest.fixture

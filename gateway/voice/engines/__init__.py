@@ -1,0 +1,1 @@
+"""What can answer a call, behind one seam."""
