@@ -137,7 +137,12 @@ def build_app(services: Services, *, stopping: asyncio.Event, public: bool = Tru
     """Return the HTTP application; without `public`, only what says how the process is."""
     settings = services.settings
     routes = health.routes(
-        services.db, services.metrics, stopping=stopping.is_set, metrics_token=settings.metrics_token
+        services.db,
+        services.metrics,
+        calls=services.live_calls,
+        loop_lag=services.loop_lag,
+        stopping=stopping.is_set,
+        metrics_token=settings.metrics_token,
     )
     if public:
         accept = accepting(services)

@@ -1,4 +1,4 @@
-"""How a process is: /healthz (it runs), /readyz (send it work), /metrics (what it has counted)."""
+"""How a process is: /healthz (it runs), /readyz (send it work), /metrics (what it has counted), its phone calls."""
 
 import asyncio
 import hmac
@@ -11,6 +11,8 @@ from aiohttp import web
 from gateway import metrics
 from gateway.db import Database
 from gateway.errors import DatabaseUnavailableError, ProblemError
+from gateway.live_calls import LiveCalls
+from gateway.loop_lag import LoopLag
 from gateway.migrate import head
 
 DATABASE_ANSWERS_S: Final = 2.0
@@ -18,9 +20,15 @@ _FORWARDED: Final = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
 
 
 def routes(
-    db: Database, counted: metrics.Metrics, *, stopping: Callable[[], bool], metrics_token: str | None
+    db: Database,
+    counted: metrics.Metrics,
+    *,
+    calls: LiveCalls,
+    loop_lag: LoopLag,
+    stopping: Callable[[], bool],
+    metrics_token: str | None,
 ) -> list[web.RouteDef]:
-    """Return the three routes. Without a token, /metrics answers the machine itself only, and no proxy on it."""
+    """Return the routes. Without a token, what was counted is told to the machine itself only, and no proxy on it."""
 
     async def healthz(_request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -34,7 +42,18 @@ def routes(
         _check_reader(request, metrics_token)
         return web.Response(body=counted.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
-    return [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", show_metrics)]
+    async def active_calls(request: web.Request) -> web.Response:
+        """Tell what a deployment waits for before it ends a process."""
+        _check_reader(request, metrics_token)
+        body = {"active_calls": len(calls), "stopping": stopping(), "loop_lag_p95_ms": round(1000 * loop_lag.p95_s, 1)}
+        return web.json_response(body)
+
+    return [
+        web.get("/healthz", healthz),
+        web.get("/readyz", readyz),
+        web.get("/metrics", show_metrics),
+        web.get("/health/active-calls", active_calls),
+    ]
 
 
 async def _unready(db: Database) -> str | None:

@@ -43,7 +43,6 @@ class Limits:
     first_audio_s: float = 15.0  # of worst-case audio that must be affordable besides a minute's fee
     hold_ahead_s: float = 8.0  # before a minute begins, it is paid or its end prepared
     call_lease_s: float = 30.0
-    call_drain_s: float = 600.0
     # The outbox.
     sends_in_flight: int = 64
     send_attempts: int = 5

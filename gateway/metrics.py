@@ -41,8 +41,11 @@ class Metrics:
             registry=self.registry,
         )
         self.loop_lag_s = Gauge(
-            "turnmeter_loop_lag_seconds", "How late the event loop woke its last sleeper.", registry=self.registry
+            "turnmeter_loop_lag_seconds",
+            "How late the event loop wakes its sleepers: p95 of the last seconds.",
+            registry=self.registry,
         )
+        self.calls_live = Gauge("turnmeter_calls_live", "Phone calls in this process.", registry=self.registry)
 
     def render(self) -> bytes:
         """Return all values in Prometheus's text format (CONTENT_TYPE)."""

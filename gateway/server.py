@@ -1,8 +1,8 @@
 """Running a process: its HTTP server and its worker side by side, and an orderly end.
 
 SIGTERM or SIGINT: no new connections, /readyz says 503, what is in flight is finished within a limit and the rest
-given back, pools are closed, the private database is let go. A second signal ends the process at once; leases then
-run out and another process goes on.
+given back, phone calls go on for a longer while and are then moved to another process, pools are closed, the private
+database is let go. A second signal ends the process at once; leases then run out and another process goes on.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import contextlib
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
@@ -18,11 +18,14 @@ import structlog
 import uvloop
 from aiohttp import web
 
+from gateway.live_calls import LiveCalls
+from gateway.loop_lag import LoopLag
 from gateway.metrics import Metrics
 
 Role = Literal["all", "web", "worker"]
 
-LAG_EVERY_S: Final = 1.0
+LAG_TOLD_EVERY_S: Final = 1.0
+CALLS_MOVE_S: Final = 15.0
 GARBAGE_AFTER: Final = 20_000  # objects made since the last look
 BACKLOG: Final = 1024
 KEEPALIVE_S: Final = 75.0
@@ -60,29 +63,33 @@ class Parts:
     app: web.Application
     worker: Work | None
     metrics: Metrics
+    calls: LiveCalls
+    loop_lag: LoopLag
 
 
 Build = Callable[[asyncio.Event], contextlib.AbstractAsyncContextManager[Parts]]
 
 
-def serve(build: Build, *, host: str, port: int, drain_s: float) -> int:
+def serve(build: Build, *, host: str, port: int, drain_s: float, call_drain_s: float) -> int:
     """Serve until a signal; return the exit code: 0 after an orderly end, 1 if the worker failed.
+
+    What is in flight then has `drain_s`, phone calls `call_drain_s`.
 
     `build` gets the event that is set when the end begins and closes what it opened when its context ends.
     Raises OSError when the port cannot be had.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(build, host, port, drain_s))
+        return runner.run(_serve(build, host, port, drain_s, call_drain_s))
 
 
-async def _serve(build: Build, host: str, port: int, drain_s: float) -> int:
+async def _serve(build: Build, host: str, port: int, drain_s: float, call_drain_s: float) -> int:
     stopping = asyncio.Event()
     _heed_signals(stopping)
     async with (
         build(stopping) as parts,
         _rarely_collecting(),
         _listening(parts.app, host, port) as site,
-        _measuring_lag(parts.metrics),
+        _measuring_lag(parts),
     ):
         worker = parts.worker or Idle()
         running = asyncio.create_task(worker.run(stopping))
@@ -90,8 +97,10 @@ async def _serve(build: Build, host: str, port: int, drain_s: float) -> int:
         await asyncio.wait([running, told], return_when=asyncio.FIRST_COMPLETED)
         stopping.set()
         await site.stop()
-        log.info("draining", seconds_max=drain_s)
-        results = await asyncio.gather(running, worker.drain(drain_s), told, return_exceptions=True)
+        log.info("draining", seconds_max=drain_s, calls=len(parts.calls))
+        results = await asyncio.gather(
+            running, worker.drain(drain_s), _let_calls_end(parts.calls, call_drain_s), told, return_exceptions=True
+        )
         failures = [result for result in results if isinstance(result, BaseException)]
         for failure in failures:
             log.error("worker_failed", exc_info=failure)
@@ -113,6 +122,26 @@ async def _listening(app: web.Application, host: str, port: int) -> AsyncIterato
         await runner.cleanup()
 
 
+async def _let_calls_end(calls: LiveCalls, seconds: float) -> None:
+    """Let phone calls go on for so long, then move those that are left to another process."""
+    if await _within(calls.drained(), seconds):
+        return
+    log.info("calls_move", calls=len(calls))
+    for call in list(calls.calls.values()):
+        call.move()
+    if not await _within(calls.drained(), CALLS_MOVE_S):
+        log.warning("calls_cut_off", calls=len(calls))
+
+
+async def _within(work: Awaitable[None], seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await work
+    except TimeoutError:
+        return False
+    return True
+
+
 @contextlib.asynccontextmanager
 async def _rarely_collecting() -> AsyncIterator[None]:
     """Look for garbage in cycles less often, and never among what was loaded at the start.
@@ -131,20 +160,19 @@ async def _rarely_collecting() -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _measuring_lag(metrics: Metrics) -> AsyncIterator[None]:
-    loop = asyncio.get_running_loop()
-
-    async def measure() -> None:
+async def _measuring_lag(parts: Parts) -> AsyncIterator[None]:
+    async def tell() -> None:
         while True:
-            asleep_at = loop.time()
-            await asyncio.sleep(LAG_EVERY_S)
-            metrics.loop_lag_s.set(max(0.0, loop.time() - asleep_at - LAG_EVERY_S))
+            await asyncio.sleep(LAG_TOLD_EVERY_S)
+            parts.metrics.loop_lag_s.set(parts.loop_lag.p95_s)
+            parts.metrics.calls_live.set(len(parts.calls))
 
-    task = asyncio.create_task(measure())
+    tasks = [asyncio.create_task(parts.loop_lag.measure()), asyncio.create_task(tell())]
     try:
         yield
     finally:
-        task.cancel()
+        for task in tasks:
+            task.cancel()
 
 
 def _heed_signals(stopping: asyncio.Event) -> None:

@@ -75,6 +75,7 @@ class Settings(BaseModel):
     smtp_url: Annotated[str, _address("smtp", "smtps")] | None = Field(default=None, alias="SMTP_URL", repr=False)
     smtp_from: str | None = Field(default=None, alias="SMTP_FROM")
     burst_quiet_ms: int = Field(default=1_500, alias="TURNMETER_BURST_QUIET_MS", ge=0, le=8_000)
+    call_drain_s: float = Field(default=600.0, alias="TURNMETER_CALL_DRAIN_S", ge=0, le=7_200)
     plans_file: Path | None = Field(default=None, alias="TURNMETER_PLANS_FILE")
     metrics_token: str | None = Field(default=None, alias="TURNMETER_METRICS_TOKEN", repr=False)
 

@@ -54,7 +54,7 @@ def run(*, port: int, phone_port: int) -> int:
     for wanted, option in ((phone_port, "--phone-port"), (port, "--port")):
         _check_free(wanted, option)
     build = building(load_settings(), port=port, phone_port=phone_port)
-    return serve(build, host=HOST, port=port, drain_s=DRAIN_S)
+    return serve(build, host=HOST, port=port, drain_s=DRAIN_S, call_drain_s=DRAIN_S)
 
 
 def building(given: Settings, *, port: int, phone_port: int) -> Build:
@@ -96,7 +96,13 @@ def building(given: Settings, *, port: int, phone_port: int) -> Build:
             page = await stack.enter_async_context(Phone(scene, stopping).running(HOST, phone_port))
             _tell(page, scene)
             app = build_app(services, stopping=stopping)
-            yield Parts(app=app, worker=Worker(services), metrics=services.metrics)
+            yield Parts(
+                app=app,
+                worker=Worker(services),
+                metrics=services.metrics,
+                calls=services.live_calls,
+                loop_lag=services.loop_lag,
+            )
 
     return build
 

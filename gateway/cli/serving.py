@@ -15,7 +15,14 @@ from gateway.worker import Worker
 def run(*, host: str, port: int, role: Role) -> int:
     """Serve until a signal; return the exit code."""
     configure_logs()
-    return serve(building(load_settings(), role), host=host, port=port, drain_s=Limits().drain_s)
+    settings = load_settings()
+    return serve(
+        building(settings, role),
+        host=host,
+        port=port,
+        drain_s=Limits().drain_s,
+        call_drain_s=settings.call_drain_s,
+    )
 
 
 def building(settings: Settings, role: Role) -> Build:
@@ -26,6 +33,12 @@ def building(settings: Settings, role: Role) -> Build:
         async with open_services(settings) as services:
             await warm_up(services)
             app = build_app(services, stopping=stopping, public=role != "worker")
-            yield Parts(app=app, worker=None if role == "web" else Worker(services), metrics=services.metrics)
+            yield Parts(
+                app=app,
+                worker=None if role == "web" else Worker(services),
+                metrics=services.metrics,
+                calls=services.live_calls,
+                loop_lag=services.loop_lag,
+            )
 
     return build

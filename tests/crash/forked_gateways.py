@@ -41,9 +41,15 @@ def run(port: int) -> int:
         async with open_services(load_settings(), limits=LIMITS) as services:
             await warm_up(services)
             app = build_app(services, stopping=stopping)
-            yield Parts(app=app, worker=Worker(services), metrics=services.metrics)
+            yield Parts(
+                app=app,
+                worker=Worker(services),
+                metrics=services.metrics,
+                calls=services.live_calls,
+                loop_lag=services.loop_lag,
+            )
 
-    return serve(build, host="127.0.0.1", port=port, drain_s=2.0)
+    return serve(build, host="127.0.0.1", port=port, drain_s=2.0, call_drain_s=2.0)
 
 
 def main() -> None:

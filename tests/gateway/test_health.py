@@ -8,6 +8,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.db import Database
 from gateway.health import routes
+from gateway.live_calls import LiveCalls
+from gateway.loop_lag import LoopLag
 from gateway.metrics import Metrics
 from gateway.web import application
 
@@ -16,7 +18,14 @@ Client = TestClient[web.Request, web.Application]
 
 @contextlib.asynccontextmanager
 async def client_of(db: Database, *, stopping: bool = False, metrics_token: str | None = None) -> AsyncIterator[Client]:
-    found = routes(db, Metrics(), stopping=lambda: stopping, metrics_token=metrics_token)
+    found = routes(
+        db,
+        Metrics(),
+        calls=LiveCalls(),
+        loop_lag=LoopLag(),
+        stopping=lambda: stopping,
+        metrics_token=metrics_token,
+    )
     app = application(found, body_bytes_max=1_000, https=False, stopping=lambda: stopping)
     async with TestClient(TestServer(app)) as client:
         yield client
@@ -78,3 +87,14 @@ async def test_with_a_token_metrics_answer_whoever_has_it(db: Database) -> None:
         assert (await client.get("/metrics", headers={"Authorization": "Bearer guess"})).status == 401
         proxied = {"Authorization": "Bearer s3cret", "X-Forwarded-For": "203.0.113.7"}
         assert (await client.get("/metrics", headers=proxied)).status == 200
+
+
+async def test_a_deployment_is_told_how_many_calls_it_waits_for(db: Database) -> None:
+    async with client_of(db, stopping=True) as client:
+        told = await (await client.get("/health/active-calls")).json()
+        assert told == {"active_calls": 0, "stopping": True, "loop_lag_p95_ms": 0.0}
+
+
+async def test_calls_are_not_counted_for_strangers(db: Database) -> None:
+    async with client_of(db, metrics_token="m" * 20) as client:
+        assert (await client.get("/health/active-calls")).status == 401

@@ -18,7 +18,9 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import asyncio, contextlib, sys
 from aiohttp import web
+from gateway.live_calls import LiveCalls
 from gateway.logs import configure_logs
+from gateway.loop_lag import LoopLag
 from gateway.metrics import Metrics
 from gateway.server import Parts, serve
 from gateway.web import application
@@ -42,8 +44,29 @@ class Worker:
         done, _ = await asyncio.wait([self.work], timeout=timeout_s)
         say("finished" if done else "given back")
 
+# A phone call of so many seconds from the moment the process begins.
+class Call:
+    tenant_id = call_id = "call"
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def begin(self):
+        asyncio.get_running_loop().call_later(self.seconds, self._hang_up)
+
+    def _hang_up(self):
+        say("call ended")
+        CALLS.discard(self)
+
+    def move(self):
+        say("call moved")
+        CALLS.discard(self)
+
 @contextlib.asynccontextmanager
 async def build(stopping):
+    for call in CALLS.calls.values():
+        call.begin()
+
     async def slow(request):
         say("asked")
         await asyncio.sleep(1)
@@ -56,12 +79,16 @@ async def build(stopping):
     app = application(routes, body_bytes_max=1000, https=False, stopping=stopping.is_set)
     worker = None if sys.argv[1] == "none" else Worker(float(sys.argv[1]))
     try:
-        yield Parts(app=app, worker=worker, metrics=Metrics())
+        yield Parts(app=app, worker=worker, metrics=Metrics(), calls=CALLS, loop_lag=LoopLag())
     finally:
         say("closed")
 
 configure_logs()
-sys.exit(serve(build, host="127.0.0.1", port=int(sys.argv[3]), drain_s=float(sys.argv[2])))
+call_s, call_drain_s = map(float, (sys.argv[4:] + ["0", "0"])[:2])
+CALLS = LiveCalls()
+if call_s:
+    CALLS.add(Call(call_s))
+sys.exit(serve(build, host="127.0.0.1", port=int(sys.argv[3]), drain_s=float(sys.argv[2]), call_drain_s=call_drain_s))
 """
 
 
@@ -89,8 +116,11 @@ class Running:
 
 
 @contextlib.contextmanager
-def served(*, work_s: float | None, drain_s: float = 10, port: int = 0) -> Iterator[Running]:
-    arguments = ["none" if work_s is None else str(work_s), str(drain_s), str(port)]
+def served(
+    *, work_s: float | None, drain_s: float = 10, port: int = 0, call_s: float = 0, call_drain_s: float = 0
+) -> Iterator[Running]:
+    seconds = [drain_s, port, call_s, call_drain_s]
+    arguments = ["none" if work_s is None else str(work_s), *map(str, seconds)]
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *arguments],
         cwd=ROOT,
@@ -157,6 +187,16 @@ def test_a_second_signal_ends_it_at_once() -> None:
 def rest_of(stream: IO[str] | None) -> str:
     assert stream is not None
     return stream.read()
+
+
+def test_a_phone_call_is_left_to_its_end() -> None:
+    with served(work_s=0, call_s=1.5, call_drain_s=60) as server:
+        assert server.end() == (0, ["told to stop", "finished", "call ended", "closed"])
+
+
+def test_a_phone_call_that_outlasts_the_drain_is_moved() -> None:
+    with served(work_s=0, call_s=60, call_drain_s=0.2) as server:
+        assert server.end() == (0, ["told to stop", "finished", "call moved", "closed"])
 
 
 def test_a_worker_that_breaks_ends_the_process_with_a_failure() -> None:
