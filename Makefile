@@ -73,7 +73,7 @@ lock: setup ## Resolve the dependencies anew; names, versions and hashes, no hos
 	  pyproject.toml --group test -o requirements-dev.lock
 
 .PHONY: bench
-bench: setup ## Measure turns, latency and the ledger; prints a table
+bench: setup ## Measure turns, phone calls, latency and the ledger; prints a table
 	$(PYTHON) -m tests.bench $(ARGS)
 
 .PHONY: bench-litellm

@@ -1,6 +1,7 @@
 """`make bench`: every figure of the README's performance section, as Markdown. A part that fails says so.
 
-`python -m tests.bench ledger`, `… turns` or `… sms` prints one part only.
+`python -m tests.bench ledger`, `… turns`, `… sms` or `… calls` prints one part only; `python -m tests.bench soak 30`
+carries twenty calls at a time for half an hour and prints the gateway's memory.
 """
 
 import logging
@@ -13,7 +14,7 @@ from functools import partial
 import uvloop
 
 from gateway.logs import configure_logs
-from tests.bench import bench_ledger, bench_turns
+from tests.bench import bench_calls, bench_ledger, bench_turns
 
 Row = tuple[str, str]
 
@@ -53,6 +54,19 @@ async def turns(channel: bench_turns.Channel, how: str, processes: int) -> list[
     ]
 
 
+async def calls() -> list[Row]:
+    ours, theirs = await bench_calls.measure()
+    return [*bench_calls.rows("gateway", ours), *bench_calls.rows("naive bridge", theirs)]
+
+
+async def soak(minutes: float) -> None:
+    async for figures in bench_calls.soak(minutes):
+        print(
+            f"| {figures.calls} calls, again and again | {figures.memory_mb:.1f} MB, {figures.wrong} wrong |",
+            flush=True,
+        )
+
+
 def parts(wanted: list[str]) -> Iterator[tuple[str, Callable[[], Coroutine[None, None, list[Row]]]]]:
     """Yield each part's name and what measures it."""
     if not wanted or "ledger" in wanted:
@@ -62,12 +76,17 @@ def parts(wanted: list[str]) -> Iterator[tuple[str, Callable[[], Coroutine[None,
         if not wanted or part in wanted:
             for processes in PROCESSES:
                 yield f"{part}, {processes} processes", partial(turns, channel, how, processes)
+    if not wanted or "calls" in wanted:
+        yield "calls", calls
 
 
 def main(wanted: list[str]) -> int:
     configure_logs(level=logging.WARNING)
     print(f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
     print("| measured | result |\n|---|---|")
+    if wanted[:1] == ["soak"]:
+        uvloop.run(soak(float(wanted[1])))
+        return 0
     failed = 0
     for name, part in parts(wanted):
         try:
