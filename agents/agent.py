@@ -13,10 +13,28 @@ from pydantic import Field, ValidationError, model_validator
 from agents.disclosure import names_a_machine
 from agents.errors import ConfigurationError
 from agents.holidays import STATES
-from agents.parts import Booking, Budgets, Channel, ChannelOverride, ClosedDays, Hours, Part, Service, SmsStyle
+from agents.parts import (
+    Booking,
+    Budgets,
+    Channel,
+    ChannelOverride,
+    ClosedDays,
+    Hours,
+    Part,
+    Service,
+    SmsStyle,
+    VoiceStyle,
+)
 from agents.problems import problems_of
 from agents.safe_text import safe_texts
-from agents.texts import DEFAULT_HANDOVER_KEYWORDS, DEFAULT_TEXTS, Language, language_of
+from agents.texts import (
+    DEFAULT_FILLERS,
+    DEFAULT_HANDOVER_KEYWORDS,
+    DEFAULT_TEXTS,
+    VOICE_TEXTS,
+    Language,
+    language_of,
+)
 
 ToolName = Literal["appointments", "opening_hours", "handover"]
 ShortText = Annotated[str, Field(min_length=1, max_length=500)]
@@ -50,6 +68,7 @@ class AgentConfiguration(Part):
     answer_max_tokens: int = Field(default=800, ge=50, le=4000, strict=True)
     budgets: Budgets = Budgets()
     sms: SmsStyle = SmsStyle()
+    voice: VoiceStyle = VoiceStyle()
     channels: Mapping[Channel, ChannelOverride] = Field(default={}, alias="channel")
 
     @model_validator(mode="before")
@@ -58,7 +77,8 @@ class AgentConfiguration(Part):
         if not isinstance(value, Mapping):
             return value
         language = language_of(str(value.get("language") or "de"))
-        return {**_default_texts(language), **{key: inner for key, inner in value.items() if inner is not None}}
+        given = {key: inner for key, inner in value.items() if inner is not None}
+        return {**_default_texts(language), **given, "voice": _with_voice_texts(given.get("voice", {}), language)}
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
@@ -136,17 +156,34 @@ def parse_agents(document: Mapping[str, object]) -> tuple[AgentConfiguration, ..
 
 def dump_agent(configuration: AgentConfiguration) -> dict[str, object]:
     """Return the `[[agent]]` table of an agent, without what is as shipped; `parse_agent` reads it back."""
-    table: dict[str, object] = configuration.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    defaults = {
-        name: list(text) if isinstance(text, tuple) else text
-        for name, text in _default_texts(configuration.language).items()
-    }
-    return {name: value for name, value in table.items() if defaults.get(name) != value}
+    table = configuration.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    voice = {**table.pop("voice", {}), "filler_texts": list(configuration.voice.filler_texts)}
+    voice = _without(voice, _voice_texts(configuration.language))
+    kept = _without(table, _default_texts(configuration.language))
+    return {**kept, "voice": voice} if voice else kept
 
 
 def _default_texts(language: Language) -> dict[str, object]:
     texts: dict[str, object] = {name: by_language[language] for name, by_language in DEFAULT_TEXTS.items()}
     return {**texts, "handover_keywords": DEFAULT_HANDOVER_KEYWORDS[language]}
+
+
+def _voice_texts(language: Language) -> dict[str, object]:
+    texts: dict[str, object] = {name: by_language[language] for name, by_language in VOICE_TEXTS.items()}
+    return {**texts, "filler_texts": DEFAULT_FILLERS[language]}
+
+
+def _with_voice_texts(table: object, language: Language) -> object:
+    """Return how the agent is on the phone with what is said there: an empty text is ours, an empty list is silence."""
+    if not isinstance(table, Mapping):
+        return table
+    return {**_voice_texts(language), **{name: value for name, value in table.items() if value not in (None, "")}}
+
+
+def _without(table: Mapping[str, object], shipped: Mapping[str, object]) -> dict[str, object]:
+    """Return a table without the texts that are as shipped."""
+    texts = {name: list(text) if isinstance(text, tuple) else text for name, text in shipped.items()}
+    return {name: value for name, value in table.items() if texts.get(name) != value}
 
 
 def _unknown_words(configuration: AgentConfiguration) -> list[str]:

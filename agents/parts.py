@@ -1,4 +1,4 @@
-"""The parts of an agent's configuration: hours, closed days, services, booking rules, budgets, channels, SMS.
+"""The parts of an agent's configuration: hours, closed days, services, booking rules, budgets, channels, SMS, voice.
 
 Frozen values that check themselves. An unknown key is an error, because a misspelled rule that is
 silently ignored would be found out by a customer.
@@ -10,7 +10,15 @@ from datetime import date
 from itertools import pairwise
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_validator,
+)
 
 from agents.texts import WEEKDAYS
 
@@ -18,7 +26,12 @@ MINUTES_PER_DAY = 24 * 60
 CREDITS_MAX = 10**12  # far more than anybody has, and its millicredits still fit a BIGINT
 _BLOCK = re.compile(r"\s*(\d{1,2}):(\d{2})\s*[-\u2013]\s*(\d{1,2}):(\d{2})\s*")
 
+_FOREIGN = re.compile(r"[\s()./-]")
+_NUMBER = re.compile(r"\+[1-9]\d{6,14}")
+_DEAR = ("+49900", "+49137", "+49118")  # special rates, which whoever forwards pays
+
 Channel = Literal["whatsapp", "sms", "voice"]
+Spoken = Annotated[str, Field(min_length=1, max_length=300)]
 
 
 class Part(BaseModel):
@@ -167,6 +180,57 @@ class SmsStyle(Part):
 
     segments_max: int = Field(default=4, ge=1, le=10, strict=True)
     allow_unicode: bool = Field(default=False, strict=True)  # one sign outside GSM-7 halves what a segment holds
+
+
+def _forwarding_number(text: str) -> str:
+    """Return a number as E.164. Raises ValueError, in whose words the number does not occur."""
+    number = _FOREIGN.sub("", text)
+    number = f"+{number[2:]}" if number.startswith("00") else number
+    if not _NUMBER.fullmatch(number):
+        raise ValueError('must be a number with its country code, like "+49 30 1234567"')
+    if number.startswith(_DEAR):
+        raise ValueError("is a special-rate number; calls are not forwarded to such")
+    return number
+
+
+class VoiceStyle(Part):
+    """How the agent is on the phone. A text left empty is worded by us, in the agent's language.
+
+    `noise` is what the caller's line is cleaned of: a handset at the ear is near, hands-free speaking is far.
+    """
+
+    engine: Literal["realtime", "conversation_relay"] = "realtime"
+    voice: str = Field(default="marin", min_length=1, max_length=80)
+    speed: float = Field(default=1.0, ge=0.5, le=1.5, strict=True)
+    interruptible_greeting: bool = Field(default=True, strict=True)
+    min_interrupt_ms: int = Field(default=0, ge=0, le=1000, strict=True)  # the caller must have spoken for so long
+    idle_prompt_s: int = Field(default=10, ge=3, le=120, strict=True)
+    idle_end_after: int = Field(default=2, ge=1, le=5, strict=True)  # unanswered questions whether somebody is there
+    max_minutes: int = Field(default=30, ge=1, le=120, strict=True)
+    transfer_to: Annotated[str, AfterValidator(_forwarding_number)] | None = None
+    transfer_timeout_s: int = Field(default=25, ge=5, le=60, strict=True)
+    when_unavailable: Literal["notice", "forward"] = "notice"
+    when_credits_end: Literal["hang_up", "forward"] = "hang_up"
+    recording: Literal["none", "ask"] = "none"
+    noise: Literal["near_field", "far_field", "none"] = "near_field"
+    goodbye_text: str = Field(default="", max_length=300)
+    idle_text: str = Field(default="", max_length=300)
+    filler_texts: tuple[Spoken, ...] = Field(default=(), max_length=2)
+    connecting_text: str = Field(default="", max_length=300)
+    not_reached_text: str = Field(default="", max_length=300)
+    credits_end_text: str = Field(default="", max_length=300)
+    too_long_text: str = Field(default="", max_length=300)
+    technical_text: str = Field(default="", max_length=300)
+    unavailable_text: str = Field(default="", max_length=300)
+    recording_text: str = Field(default="", max_length=300)
+    whisper_text: str = Field(default="", max_length=300)
+
+    @model_validator(mode="after")
+    def _check_forwarding(self) -> Self:
+        for name in ("when_unavailable", "when_credits_end"):
+            if getattr(self, name) == "forward" and self.transfer_to is None:
+                raise ValueError(f'{name}: "forward" needs a number in transfer_to')
+        return self
 
 
 class ChannelOverride(Part):

@@ -13,6 +13,8 @@ _WORDS: Mapping[str, str] = {
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
     "greater_than_equal": "must be at least {ge}",

@@ -24,6 +24,57 @@ DEFAULT_TEXTS: Mapping[str, Mapping[Language, str]] = {
     },
 }
 
+VOICE_TEXTS: Mapping[str, Mapping[Language, str]] = {
+    "goodbye_text": {
+        "de": "Vielen Dank für Ihren Anruf. Auf Wiederhören!",
+        "en": "Thank you for calling. Goodbye!",
+    },
+    "idle_text": {
+        "de": "Sind Sie noch da?",
+        "en": "Are you still there?",
+    },
+    "connecting_text": {
+        "de": "Ich verbinde Sie. Einen Moment bitte.",
+        "en": "I am putting you through. One moment, please.",
+    },
+    "not_reached_text": {
+        "de": "Leider ist dort gerade niemand zu erreichen.",
+        "en": "I am sorry, nobody can be reached there right now.",
+    },
+    "credits_end_text": {
+        "de": "Leider muss ich unser Gespräch hier beenden. Bitte rufen Sie später noch einmal an. Auf Wiederhören!",
+        "en": "I am sorry, I have to end our call here. Please call again later. Goodbye!",
+    },
+    "too_long_text": {
+        "de": "Leider muss ich unser Gespräch hier beenden. Rufen Sie gern noch einmal an. Auf Wiederhören!",
+        "en": "I am sorry, I have to end our call here. You are welcome to call again. Goodbye!",
+    },
+    "technical_text": {
+        "de": "Leider gibt es gerade ein technisches Problem. Bitte rufen Sie in ein paar Minuten noch einmal an. "
+        "Auf Wiederhören!",
+        "en": "I am sorry, there is a technical problem right now. Please call again in a few minutes. Goodbye!",
+    },
+    "unavailable_text": {
+        "de": "Guten Tag! Unser Telefon kann Ihren Anruf gerade nicht annehmen. Bitte rufen Sie später noch einmal an.",
+        "en": "Hello! We cannot take your call right now. Please call again later.",
+    },
+    "recording_text": {
+        "de": "Dürfen wir dieses Gespräch aufzeichnen? Wenn ja, drücken Sie bitte die Eins. Sonst sprechen Sie einfach "
+        "weiter, dann wird nichts aufgezeichnet.",
+        "en": "May we record this call? If so, please press one. Otherwise just go on speaking, and nothing is "
+        "recorded.",
+    },
+    "whisper_text": {
+        "de": "Ein Anruf Ihrer digitalen Assistentin. Drücken Sie die Eins, um ihn anzunehmen.",
+        "en": "A call from your digital assistant. Press one to take it.",
+    },
+}
+
+DEFAULT_FILLERS: Mapping[Language, tuple[str, ...]] = {
+    "de": ("Einen Moment bitte, ich sehe nach.", "Ich bin gleich so weit."),
+    "en": ("One moment, please, I am having a look.", "I am nearly there."),
+}
+
 DEFAULT_HANDOVER_KEYWORDS: Mapping[Language, tuple[str, ...]] = {
     "de": ("Mensch", "Mensch bitte", "Mitarbeiter", "Mitarbeiterin", "Person"),
     "en": ("human", "human please", "person", "agent", "real person"),
