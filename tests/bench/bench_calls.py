@@ -97,10 +97,12 @@ def rows(whose: str, figures: Sequence[CallFigures]) -> list[tuple[str, str]]:
         found += [
             (
                 f"{whose}, {each.calls} calls",
-                f"frame p50 {each.frame_p50_ms:.2f}, p95 {each.frame_p95_ms:.2f}, p99 {each.frame_p99_ms:.2f} ms; "
-                f"clear p50 {each.cleared_p50_ms:.2f}, p95 {each.cleared_p95_ms:.2f} ms; "
-                f"first audio p50 {each.first_audio_p50_ms:.2f} ms; lag p95 {each.lag_p95_ms:.1f} ms; "
-                f"CPU {each.cpu_share:.0%} of a core, {each.memory_mb:.0f} MB, {each.wrong} wrong",
+                (
+                    f"frame p50 {each.frame_p50_ms:.2f}, p95 {each.frame_p95_ms:.2f}, p99 {each.frame_p99_ms:.2f} ms; "
+                    f"clear p50 {each.cleared_p50_ms:.2f}, p95 {each.cleared_p95_ms:.2f} ms; "
+                    f"first audio p50 {each.first_audio_p50_ms:.2f} ms; lag p95 {each.lag_p95_ms:.1f} ms; "
+                    f"CPU {each.cpu_share:.0%} of a core, {each.memory_mb:.0f} MB, {each.wrong} wrong"
+                ),
             )
         ]
     within = [each for each in figures if each.within_the_knee]
