@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 from agents.model import ToolDefinition
 
 Counted = Literal["audio", "text", "seconds"]
+Noise = Literal["near_field", "far_field", "none"]
 ResponseStatus = Literal["completed", "cancelled", "incomplete", "failed"]
 
 
@@ -52,6 +53,8 @@ class Setup:
     tools: Sequence[ToolDefinition] = ()
     past: Sequence[PastItem] = ()
     interrupts_itself: bool = True  # False: the caller must have spoken for a while, which we watch
+    noise: Noise = "near_field"  # what is filtered out: as for a handset, as for a loudspeaker, nothing
+    speed: float = 1.0  # of the speech
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
