@@ -25,7 +25,7 @@ from tests.bench.telephone import Caller, World
 
 VOICE_LINE = f"""{LINE}channels = ["voice"]
 """
-STEPS = (1, 20, 40, 60, 80, 100, 120)
+STEPS = (1, 20, 60, 100, 150, 200, 250, 300, 400)
 SETTLES_S = 4.0
 MEASURED_S = 12.0
 CALLS_A_SECOND = 10
