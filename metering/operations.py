@@ -53,12 +53,26 @@ class BudgetLimit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FixedHold:
+    """A hold that does not shrink, opened beside another one."""
+
+    key: str
+    millicredits: int
+
+    def __post_init__(self) -> None:
+        if self.millicredits < 0:
+            raise ValueError(f"a hold of {self.millicredits} millicredits")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
     """Reserve the most a piece of work can cost.
 
     What may be held is `min_millicredits + n * step_millicredits`, at most `max_millicredits`.
     A hold whose maximum fits the balance but not what is available waits (`MustWait`) until
     `may_shrink`; one whose maximum exceeds the balance shrinks at once.
+    The holds `beside` are opened with it or not at all, within the same limits. A hold that `grows` is enlarged if it
+    is open already, by whole steps as far as can be; `day` is then the day it was opened for.
     """
 
     key: str  # turn:<id>:<attempt>
@@ -70,12 +84,18 @@ class Hold:
     rate_card: str
     day: date  # the tenant's day, for budgets
     budgets: tuple[BudgetLimit, ...] = ()
+    beside: tuple[FixedHold, ...] = ()
+    grows: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_millicredits <= self.max_millicredits:
             raise ValueError(f"a hold of {self.min_millicredits} to {self.max_millicredits} millicredits")
         if self.step_millicredits < 1 and self.min_millicredits < self.max_millicredits:
             raise ValueError(f"a hold that shrinks by {self.step_millicredits} millicredits")
+
+    @property
+    def beside_millicredits(self) -> int:
+        return sum(fixed.millicredits for fixed in self.beside)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

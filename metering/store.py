@@ -118,9 +118,10 @@ async def _make_wallet(connection: Connection, tenant_id: UUID) -> None:
 
 
 def _hold_keys(operations: Sequence[Operation]) -> list[str]:
-    keys = [operation.key for operation in operations if isinstance(operation, Hold)]
+    holds = [operation for operation in operations if isinstance(operation, Hold)]
     return [
-        *keys,
+        *(hold.key for hold in holds),
+        *(fixed.key for hold in holds for fixed in hold.beside),
         *(o.hold_key for o in operations if isinstance(o, Capture | Release | ExpireHold)),
     ]
 

@@ -155,32 +155,34 @@ WITH opened AS (
   FROM unnest($2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::date[], $8::text[], $9::timestamptz[],
               $10::timestamptz[], $11::timestamptz[])
     AS new (key, amount, state, captured, rate_card, budget_day, scopes, opened_at, expires_at, ended_at)),
-ended AS (
-  UPDATE hold SET state = ended.state, captured_millicredits = ended.captured, ended_at = $15
-  FROM unnest($12::text[], $13::text[], $14::bigint[]) AS ended (key, state, captured)
-  WHERE hold.tenant_id = $1 AND hold.key = ended.key),
+changed AS (
+  UPDATE hold SET amount_millicredits = changed.amount, state = changed.state,
+                  captured_millicredits = changed.captured, ended_at = changed.ended_at
+  FROM unnest($12::text[], $13::bigint[], $14::text[], $15::bigint[], $16::timestamptz[])
+    AS changed (key, amount, state, captured, ended_at)
+  WHERE hold.tenant_id = $1 AND hold.key = changed.key),
 more AS (
   INSERT INTO budget_day AS b (tenant_id, day, scope, held_millicredits, charged_millicredits)
-  SELECT $1, * FROM unnest($16::date[], $17::text[], $18::bigint[], $19::bigint[])
+  SELECT $1, * FROM unnest($18::date[], $19::text[], $20::bigint[], $21::bigint[])
   ON CONFLICT (tenant_id, day, scope) DO UPDATE SET
     held_millicredits = b.held_millicredits + excluded.held_millicredits,
     charged_millicredits = b.charged_millicredits + excluded.charged_millicredits),
 less AS (
   UPDATE budget_day b SET held_millicredits = b.held_millicredits + moved.held,
                           charged_millicredits = b.charged_millicredits + moved.charged
-  FROM unnest($20::date[], $21::text[], $22::bigint[], $23::bigint[]) AS moved (day, scope, held, charged)
+  FROM unnest($22::date[], $23::text[], $24::bigint[], $25::bigint[]) AS moved (day, scope, held, charged)
   WHERE b.tenant_id = $1 AND b.day = moved.day AND b.scope = moved.scope)
-UPDATE wallet SET balance_millicredits = $24, held_millicredits = $25, sequence = $26, chain_hash = $27,
-  state = CASE WHEN $28 THEN 'paused' ELSE 'active' END,
-  paused_at = CASE WHEN $28 THEN coalesce(paused_at, $15) END, full_millicredits = $29, full_sequence = $30
+UPDATE wallet SET balance_millicredits = $26, held_millicredits = $27, sequence = $28, chain_hash = $29,
+  state = CASE WHEN $30 THEN 'paused' ELSE 'active' END,
+  paused_at = CASE WHEN $30 THEN coalesce(paused_at, $17) END, full_millicredits = $31, full_sequence = $32
 WHERE tenant_id = $1
 """
 
 
 async def _write_wallet(connection: Connection, books: Books) -> None:
-    """Insert new holds as the batch leaves them, end the others, and move the budgets and the wallet along."""
+    """Insert new holds as the batch leaves them, change the others, and move the budgets and the wallet along."""
     new = [books.holds[key] for key in books.new_holds]
-    ended = [books.holds[key] for key in books.changed_holds - books.new_holds]
+    changed = [books.holds[key] for key in books.changed_holds - books.new_holds]
     more = {key: row for key, row in books.changed_budgets.items() if row.held >= 0}
     less = {key: row for key, row in books.changed_budgets.items() if row.held < 0}
     wallet = books.wallet
@@ -197,9 +199,11 @@ async def _write_wallet(connection: Connection, books: Books) -> None:
         [hold.opened_at for hold in new],
         [hold.expires_at for hold in new],
         [hold.ended_at for hold in new],
-        [hold.key for hold in ended],
-        [hold.state for hold in ended],
-        [hold.captured for hold in ended],
+        [hold.key for hold in changed],
+        [hold.amount for hold in changed],
+        [hold.state for hold in changed],
+        [hold.captured for hold in changed],
+        [hold.ended_at for hold in changed],
         books.now,
         *_budget_columns(more),
         *_budget_columns(less),

@@ -21,7 +21,9 @@ from metering.operations import (
     ExpireExcess,
     ExpireGrant,
     ExpireHold,
+    FixedHold,
     Grant,
+    Hold,
     Operation,
     Outcome,
     Refund,
@@ -51,6 +53,7 @@ class WalletMachine(RuleBasedStateMachine):
         self.model = Model(self.tenant_id, make.NOW)
         self.batch: list[tuple[Operation, Answer]] = []
         self.holds: list[str] = []
+        self.asked: dict[str, Hold] = {}
         self.charges: list[str] = []
         self.grants: list[Grant] = []
         self.paid: list[tuple[Grant | Capture | Charge | Refund, Applied]] = []
@@ -81,9 +84,10 @@ class WalletMachine(RuleBasedStateMachine):
         self.grants.append(make.grant(amount, reference, expires_at=expires_at, kind="plan"))
         self.ask(self.grants[-1])
 
-    @rule(most=AMOUNTS, less=AMOUNTS, may_shrink=st.booleans(), limited=st.booleans())
-    def hold(self, most: int, less: int, *, may_shrink: bool, limited: bool) -> None:
+    @rule(most=AMOUNTS, less=AMOUNTS, may_shrink=st.booleans(), limited=st.booleans(), fee=st.none() | AMOUNTS)
+    def hold(self, most: int, less: int, *, may_shrink: bool, limited: bool, fee: int | None) -> None:
         key = f"turn:{next(self.number)}:{'limited' if limited else 'free'}"
+        beside = () if fee is None else (FixedHold(key=f"fee:{key}", millicredits=fee),)
         asked = make.hold(
             key,
             most,
@@ -92,8 +96,14 @@ class WalletMachine(RuleBasedStateMachine):
             budgets=LIMIT if limited else (),
             now=self.model.now,
         )
-        if self.ask(asked)[0] == "Held":
-            self.holds.append(key)
+        if self.ask(replace(asked, beside=beside))[0] == "Held":
+            self.holds += [key, *(fixed.key for fixed in beside)]
+            self.asked[key] = asked
+
+    @precondition(lambda self: self.asked)
+    @rule(which=SOME)
+    def grow(self, which: int) -> None:
+        self.ask(replace(list(self.asked.values())[which % len(self.asked)], grows=True))
 
     @precondition(lambda self: self.holds)
     @rule(which=SOME, amount=AMOUNTS)

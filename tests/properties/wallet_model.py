@@ -1,11 +1,12 @@
 """A wallet in plain Python: what the ledger must answer, said once more without batches, rows or SQL."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
 from metering.operations import (
     Applied,
+    BudgetLimit,
     Capture,
     Charge,
     Ended,
@@ -35,6 +36,10 @@ def answer_of(outcome: Outcome) -> Answer:
             return "Refused", outcome.reason
         case Ended() | MustWait():
             return type(outcome).__name__, ""
+
+
+def sizes_of(hold: Hold) -> set[int]:
+    return {*range(hold.min_millicredits, hold.max_millicredits, hold.step_millicredits), hold.max_millicredits}
 
 
 @dataclass
@@ -97,24 +102,40 @@ class Model:
         return "Applied", amount
 
     def _hold(self, hold: Hold) -> Answer:
+        if hold.grows:
+            return self._grow(hold)
         if self.paused:
             return "Refused", "tenant_paused"
-        sizes = range(hold.min_millicredits, hold.max_millicredits, hold.step_millicredits)
-        wanted = {*sizes, hold.max_millicredits}
+        beside = sum(fixed.millicredits for fixed in hold.beside)
+        wanted = sizes_of(hold)
         for limit in hold.budgets:
-            left_today = limit.limit_millicredits - self.held_today - self.charged_today
-            wanted = {size for size in wanted if size <= left_today}
+            wanted = {size for size in wanted if size + beside <= self.left_today(limit)}
         if not wanted:
             return "Refused", "over_budget"
-        if hold.min_millicredits > self.balance:
+        if hold.min_millicredits + beside > self.balance:
             self.paused = True
             return "Refused", "insufficient_credits"
-        fitting = {size for size in wanted if size <= self.balance - self.held}
+        fitting = {size for size in wanted if size + beside <= self.balance - self.held}
         in_full = max(wanted) in fitting
-        if not fitting or not (in_full or hold.may_shrink or max(wanted) > self.balance):
+        if not fitting or not (in_full or hold.may_shrink or max(wanted) + beside > self.balance):
             return "MustWait", ""
         self.open_holds[hold.key], self.amounts[hold.key] = hold, max(fitting)
+        for fixed in hold.beside:
+            self.open_holds[fixed.key], self.amounts[fixed.key] = replace(hold, key=fixed.key), fixed.millicredits
         return "Held", max(fitting)
+
+    def _grow(self, hold: Hold) -> Answer:
+        if hold.key not in self.open_holds:
+            return "Refused", "hold_ended"
+        room = 0 if self.paused else self.balance - self.held
+        for limit in hold.budgets:
+            room = min(room, self.left_today(limit))
+        amount = self.amounts[hold.key]
+        self.amounts[hold.key] = max({amount} | {size for size in sizes_of(hold) if size <= amount + room})
+        return "Held", self.amounts[hold.key]
+
+    def left_today(self, limit: BudgetLimit) -> int:
+        return limit.limit_millicredits - self.held_today - self.charged_today
 
     def _capture(self, capture: Capture) -> Answer:
         total = capture.receipt.total_millicredits
