@@ -80,3 +80,11 @@ class Transcriber(Protocol):
     """Speech to text for voice notes. Raises `ModelUnavailableError` and `ModelRefusedError`."""
 
     async def transcribe(self, content: bytes, *, mime_type: str, language: str, timeout_s: float) -> str: ...
+
+
+class Speaker(Protocol):
+    """Text to speech for notices. Raises `ModelUnavailableError` and `ModelRefusedError`."""
+
+    async def speak(self, text: str, *, voice: str, language: str, timeout_s: float) -> bytes:
+        """Return the text spoken: 16 bit little-endian samples, mono, 24 kHz."""
+        ...

@@ -124,8 +124,8 @@ _WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
         ),
         "transfer": (
             "If somebody wants to speak to a person, complains, or needs something that you cannot do: say in one "
-            "short sentence that you are putting them through, then call transfer_call. If they do not want that, offer to "
-            "take a message."
+            "short sentence that you are putting them through, then call transfer_call. If they do not want that, "
+            "offer to take a message."
         ),
         "no_transfer": (
             "You cannot put callers through; never promise it. If somebody wants to speak to a person, complains, or "
