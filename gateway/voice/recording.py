@@ -37,12 +37,14 @@ async def asked(services: Services, call: Call) -> bool:
 async def answer(services: Services, call: Call, *, agreed: bool) -> bool:
     """Note the caller's answer and, after a yes, begin to record; return whether Twilio records now.
 
-    The first answer counts. Without the question there is none.
+    The first answer counts. Where nobody is to be asked there is none.
     """
-    if not agreed:
-        await _move(services, call.tenant_id, call.call_id, to="refused", of=("asked",))
+    if not wanted(call):
         return False
-    if services.twilio is None or not await _move(services, call.tenant_id, call.call_id, to="running", of=("asked",)):
+    agreed = agreed and services.twilio is not None
+    to = "running" if agreed else "refused"
+    moved = await _move(services, call.tenant_id, call.call_id, to=to, of=("none", "asked"))
+    if services.twilio is None or not agreed or not moved:
         return False
     begun = await calls.start_recording(
         services.twilio, call.call_sid, recording_address(services.settings.public_url, call)
