@@ -29,9 +29,7 @@ async def twilio() -> AsyncIterator[Twilio]:
     async def handle(request: web.Request) -> web.Response:
         form = {name: str(value) for name, value in (await request.post()).items()}
         made.asked.append((request.method, request.path.removeprefix(f"/2010-04-01/Accounts/{ACCOUNT}/"), form))
-        return (
-            web.json_response(twilio.body, status=twilio.status) if twilio.status != 204 else web.Response(status=204)
-        )
+        return web.Response(status=204) if made.status == 204 else web.json_response(made.body, status=made.status)
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handle)
