@@ -177,7 +177,11 @@ def _with_voice_texts(table: object, language: Language) -> object:
     """Return how the agent is on the phone with what is said there: an empty text is ours, an empty list is silence."""
     if not isinstance(table, Mapping):
         return table
-    return {**_voice_texts(language), **{name: value for name, value in table.items() if value not in (None, "")}}
+    return {**_voice_texts(language), **{name: value for name, value in table.items() if not _is_blank(value)}}
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _without(table: Mapping[str, object], shipped: Mapping[str, object]) -> dict[str, object]:

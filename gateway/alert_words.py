@@ -85,6 +85,11 @@ GERMAN: Final[Texts] = {
         "Ein Gespräch braucht einen Menschen",
         "Der Agent hat ein Gespräch abgegeben und schweigt dort. Antworten Sie, und geben Sie es ihm danach zurück.",
     ),
+    "message_taken": AlertText(
+        "Am Telefon wurde eine Nachricht hinterlassen",
+        "Jemand hat bei einem Anruf eine Nachricht für Sie hinterlassen. Sie steht im Gespräch, mit der Nummer für den "
+        "Rückruf, falls eine genannt wurde.",
+    ),
     "agent_unreadable": AlertText(
         "Ein Agent muss neu veröffentlicht werden",
         "Ein gespeicherter Agent passt nicht mehr zu dieser Version und kann nicht antworten. Seine Gespräche warten "
@@ -190,6 +195,11 @@ ENGLISH: Final[Texts] = {
     "handover": AlertText(
         "A conversation needs a person",
         "The agent has handed a conversation over and is silent there. Answer, and give it back afterwards.",
+    ),
+    "message_taken": AlertText(
+        "Somebody left a message on the phone",
+        "A caller has left a message for you. It stands in the conversation, with the number to call back if one was "
+        "given.",
     ),
     "agent_unreadable": AlertText(
         "An agent has to be published again",

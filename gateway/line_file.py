@@ -100,6 +100,7 @@ def parse_tenant_file(text: str, known_agents: Collection[str]) -> TenantFile:
     problems = [f'"{key}" is not known here; write [[agent]] and [[line]] tables' for key in _others(document)]
     agents = _collect(lambda: parse_agents(document), problems)
     lines = _collect(lambda: _parse_lines(document, text, _names(document, known_agents)), problems)
+    problems += _calling_themselves(agents, lines)
     if problems:
         raise ConfigurationError(problems)
     return TenantFile(agents=agents, lines=lines)
@@ -107,6 +108,16 @@ def parse_tenant_file(text: str, known_agents: Collection[str]) -> TenantFile:
 
 def _others(document: Mapping[str, object]) -> list[str]:
     return [key for key in document if key not in _TABLES]
+
+
+def _calling_themselves(agents: Sequence[AgentConfiguration], lines: Sequence[LineTable]) -> list[str]:
+    """Name agents that forward calls to a line which an agent answers: callers would go round in a circle."""
+    answered = {line.number for line in lines if "voice" in line.channels}
+    return [
+        f'agent "{agent.name}": voice, transfer_to: is one of the lines here, which an agent answers; write a person\'s'
+        for agent in agents
+        if agent.voice.transfer_to in answered
+    ]
 
 
 def _collect(parse: Callable[[], tuple[_T, ...]], problems: list[str]) -> tuple[_T, ...]:

@@ -15,6 +15,7 @@ from metering.operations import ExpireGrant, ExpireHold
 
 SWEPT_AT_ONCE = 500
 IDEMPOTENCY_KEYS_FOR = timedelta(hours=24)
+UNUSED_NOTICES_FOR = timedelta(days=90)
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +54,7 @@ async def _end(services: Services, ending: Sequence[tuple[UUID, ExpireHold | Exp
 
 
 async def housekeep(services: Services) -> None:
-    """Delete webhook bodies that no provider will repeat any more, and keys past their day; end forgotten turns."""
+    """Delete what nobody needs any more: webhook bodies, keys past their day, unused notices; end forgotten turns."""
     async with services.db.queue() as connection:
         tenants = await work_queue.all_tenants(connection)
     for tenant_id in tenants:
@@ -72,6 +73,9 @@ async def _housekeep(services: Services, tenant_id: UUID) -> None:
             "DELETE FROM idempotency_key WHERE tenant_id = $1 AND created_at < $2",
             tenant_id,
             now - IDEMPOTENCY_KEYS_FOR,
+        )
+        await connection.execute(
+            "DELETE FROM voice_notice WHERE tenant_id = $1 AND last_used_at < $2", tenant_id, now - UNUSED_NOTICES_FOR
         )
         await forget_old(connection, tenant_id, now=now)
         await _end_forgotten_turns(connection, tenant_id, now)

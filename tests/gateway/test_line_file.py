@@ -155,3 +155,12 @@ def test_a_token_shows_in_no_problem_and_no_representation() -> None:
 
 def test_a_file_saved_with_a_byte_order_mark_is_read() -> None:
     assert parsed("\ufeff" + AGENT).agents[0].name == "Rezeption"
+
+
+def test_an_agent_cannot_put_callers_through_to_a_line_that_an_agent_answers() -> None:
+    line = LINE.replace('["whatsapp"]', '["whatsapp", "voice"]')
+    circle = AGENT + '[agent.voice]\ntransfer_to = "0049 151 00000001"\n' + line
+    assert problems_of(circle) == [
+        'agent "Rezeption": voice, transfer_to: is one of the lines here, which an agent answers; write a person\'s'
+    ]
+    assert parsed(circle.replace(" 00000001", " 00000009")).agents[0].voice.transfer_to == "+4915100000009"
