@@ -5,6 +5,7 @@ repeated one by one, so that a bad row harms nobody else; a caller that is cance
 """
 
 import asyncio
+import itertools
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,8 @@ OTHER_PROCESSES_POLL_S = 0.2  # their holds end without a word to this process
 Check = Callable[[Connection], Awaitable[bool]]
 Write = Callable[[Connection, Outcome], Awaitable[None]]
 Draw = Callable[[Connection], Awaitable[Operation | None]]
+DrawTogether = Callable[[Connection], Awaitable[Sequence[Operation]]]
+WriteTogether = Callable[[Connection, Sequence[Outcome]], Awaitable[None]]
 OnResumed = Callable[[Connection, UUID, datetime], Awaitable[None]]
 OnLow = Callable[[Connection, UUID, LowBalance, datetime], Awaitable[None]]
 
@@ -50,11 +53,15 @@ class Companion:
     write: Write | None = None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class _Waiting:
-    operation: Operation | Draw
-    companion: Companion | None
-    done: "asyncio.Future[Outcome | None]"
+    """What one caller submitted: operations that are decided one after another, nothing of others between them."""
+
+    operations: Sequence[Operation] | DrawTogether
+    check: Check | None = None
+    write: WriteTogether | None = None
+    durable: bool
+    done: "asyncio.Future[Sequence[Outcome] | None]"
 
 
 @dataclass(slots=True)
@@ -97,13 +104,25 @@ class Ledger:
         the wallet's lock after the check; None, and there is nothing to apply. What it has written stays.
         Raises what the companion raises, and the database's errors; the operation was then not applied.
         """
-        waiting = _Waiting(operation, companion, asyncio.get_running_loop().create_future())
-        waiting.done.add_done_callback(_retrieve)  # a caller that was cancelled never asks for its error
-        tenant = self._tenants[tenant_id]
-        tenant.queue.append(waiting)
-        if tenant.task is None:
-            tenant.task = asyncio.create_task(self._work(tenant_id, tenant))
-        return await asyncio.shield(waiting.done)
+        outcomes = await self._submit(
+            tenant_id,
+            [operation] if not callable(operation) else _drawing(operation),
+            check=companion.check if companion else None,
+            write=_writing(companion.write) if companion and companion.write else None,
+            durable=companion is not None or not isinstance(operation, Hold | Release | ExpireHold),
+        )
+        return outcomes[0] if outcomes else None
+
+    async def submit_together(
+        self, tenant_id: UUID, draw: DrawTogether, write: WriteTogether | None = None
+    ) -> Sequence[Outcome]:
+        """Apply the operations that are drawn up, in order and in one transaction: all that they change, or nothing.
+
+        `draw` is called under the wallet's lock; `write` gets the outcomes, none if there was nothing to apply.
+        Raises what they raise, and the database's errors; nothing was then changed.
+        """
+        outcomes = await self._submit(tenant_id, draw, write=write, durable=True)
+        return outcomes or ()
 
     async def hold(
         self, tenant_id: UUID, hold: Hold, companion: Companion | None = None, *, wait_s: float
@@ -140,6 +159,23 @@ class Ledger:
             tenant.holds_waiting -= 1
             self._forget(tenant_id, tenant)
 
+    async def _submit(
+        self,
+        tenant_id: UUID,
+        operations: Sequence[Operation] | DrawTogether,
+        *,
+        check: Check | None = None,
+        write: WriteTogether | None = None,
+        durable: bool,
+    ) -> Sequence[Outcome] | None:
+        done = asyncio.get_running_loop().create_future()
+        done.add_done_callback(_retrieve)  # a caller that was cancelled never asks for its error
+        tenant = self._tenants[tenant_id]
+        tenant.queue.append(_Waiting(operations=operations, check=check, write=write, durable=durable, done=done))
+        if tenant.task is None:
+            tenant.task = asyncio.create_task(self._work(tenant_id, tenant))
+        return await asyncio.shield(done)
+
     async def close(self) -> None:
         """Wait for everything that was submitted."""
         while tasks := [tenant.task for tenant in self._tenants.values() if tenant.task is not None]:
@@ -168,20 +204,21 @@ class Ledger:
 
     async def _commit(self, tenant_id: UUID, tenant: _Tenant, batch: Sequence[_Waiting]) -> None:
         """Apply a batch in one transaction and tell everybody how it went for them."""
-        decided: dict[_Waiting, Outcome | None] = dict.fromkeys(batch)
+        decided: dict[_Waiting, Sequence[Outcome] | None] = dict.fromkeys(batch)
         now = self._now()
-        async with self._db.transaction(tenant_id, durable=any(map(_moves_credits, batch))) as connection:
+        async with self._db.transaction(tenant_id, durable=any(each.durable for each in batch)) as connection:
             wanted = await _wanted(connection, tenant_id, batch)
-            outcomes = await ledger.apply(connection, tenant_id, list(wanted.values()), now=now)
-            for waiting, outcome in zip(wanted, outcomes, strict=True):
-                decided[waiting] = outcome
-                companion = waiting.companion
-                if companion is not None and companion.write is not None and not isinstance(outcome, MustWait):
-                    await companion.write(connection, outcome)
+            operations = [operation for each in wanted.values() for operation in each]
+            outcomes = await ledger.apply(connection, tenant_id, operations, now=now) if operations else []
+            told = iter(outcomes)
+            for waiting, own in wanted.items():
+                decided[waiting] = settled = list(itertools.islice(told, len(own)))
+                if waiting.write is not None:
+                    await waiting.write(connection, settled)
             await self._tell(connection, tenant_id, outcomes, now)
-        for waiting, settled in decided.items():
+        for waiting, settled_or_none in decided.items():
             if not waiting.done.done():
-                waiting.done.set_result(settled)
+                waiting.done.set_result(settled_or_none)
         if any(isinstance(outcome, Applied | Ended) for outcome in outcomes):
             tenant.changed.set()
             tenant.changed = asyncio.Event()
@@ -209,9 +246,21 @@ def _lowest(outcomes: Sequence[Outcome]) -> Iterable[LowBalance]:
     return lowest.values()
 
 
-def _moves_credits(waiting: _Waiting) -> bool:
-    """Whether the operation does more than set credits aside: a hold that a dying database forgets was never seen."""
-    return waiting.companion is not None or not isinstance(waiting.operation, Hold | Release | ExpireHold)
+def _drawing(draw: Draw) -> DrawTogether:
+    async def draw_one(connection: Connection) -> Sequence[Operation]:
+        operation = await draw(connection)
+        return [] if operation is None else [operation]
+
+    return draw_one
+
+
+def _writing(write: Write) -> WriteTogether:
+    async def write_one(connection: Connection, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            if not isinstance(outcome, MustWait):
+                await write(connection, outcome)
+
+    return write_one
 
 
 def _fail(batch: Sequence[_Waiting], error: Exception) -> None:
@@ -220,34 +269,24 @@ def _fail(batch: Sequence[_Waiting], error: Exception) -> None:
             waiting.done.set_exception(error)
 
 
-def _retrieve(done: "asyncio.Future[Outcome | None]") -> None:
+def _retrieve(done: "asyncio.Future[Sequence[Outcome] | None]") -> None:
     if not done.cancelled():
         done.exception()
 
 
-async def _wanted(connection: Connection, tenant_id: UUID, batch: Sequence[_Waiting]) -> dict[_Waiting, Operation]:
+async def _wanted(
+    connection: Connection, tenant_id: UUID, batch: Sequence[_Waiting]
+) -> dict[_Waiting, Sequence[Operation]]:
     """Return what its companions still want, asked and drawn up under the wallet's lock."""
-    if any(callable(waiting.operation) or _has_check(waiting) for waiting in batch):
+    if any(callable(waiting.operations) or waiting.check is not None for waiting in batch):
         await ledger.lock(connection, tenant_id)
-    wanted: dict[_Waiting, Operation] = {}
+    wanted: dict[_Waiting, Sequence[Operation]] = {}
     for waiting in batch:
-        if not await _is_wanted(connection, waiting):
+        if waiting.check is not None and not await waiting.check(connection):
             continue
-        operation = waiting.operation
-        drawn = await operation(connection) if callable(operation) else operation
-        if drawn is not None:
-            wanted[waiting] = drawn
+        operations = waiting.operations
+        wanted[waiting] = await operations(connection) if callable(operations) else operations
     return wanted
-
-
-def _has_check(waiting: _Waiting) -> bool:
-    return waiting.companion is not None and waiting.companion.check is not None
-
-
-async def _is_wanted(connection: Connection, waiting: _Waiting) -> bool:
-    if waiting.companion is None or waiting.companion.check is None:
-        return True
-    return await waiting.companion.check(connection)
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> None:

@@ -1,8 +1,9 @@
 import asyncio
+import functools
 import json
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -320,3 +321,64 @@ async def test_what_cannot_be_drawn_up_harms_nobody_else_in_its_batch(
     outcomes = await asyncio.gather(*calls, ledger.submit(tenant_id, broken), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [Applied, Applied, Applied, asyncpg.DivisionByZeroError]
     assert await figures(db, tenant_id) == (970, 0)
+
+
+async def test_what_is_submitted_together_stays_together_in_its_batch(
+    db: Database, ledger: Ledger, tenant_id: UUID
+) -> None:
+    await ledger.submit(tenant_id, grant(1_000))
+
+    async def two(name: str, _connection: Connection) -> Sequence[Operation]:
+        await asyncio.sleep(0)
+        return [charge(f"sms:{name}:1", 1), charge(f"sms:{name}:2", 1)]
+
+    await asyncio.gather(
+        *(ledger.submit_together(tenant_id, functools.partial(two, name)) for name in "abc"),
+        *(ledger.submit(tenant_id, charge(f"sms:{n}", 1)) for n in range(5)),
+    )
+    async with db.transaction(tenant_id) as connection:
+        rows = await connection.fetch("SELECT key FROM ledger_entry ORDER BY sequence")
+    keys = " ".join(row["key"] for row in rows)
+    assert all(f"sms:{name}:1 sms:{name}:2" in keys for name in "abc")
+    assert await figures(db, tenant_id) == (989, 0)
+
+
+async def test_of_what_is_submitted_together_all_is_done_or_nothing(
+    db: Database, ledger: Ledger, tenant_id: UUID
+) -> None:
+    await ledger.submit(tenant_id, grant(1_000))
+    seen: list[Sequence[Outcome]] = []
+
+    async def two(connection: Connection) -> Sequence[Operation]:
+        await names_it("drawn").write(connection, None)  # type: ignore[misc, arg-type]  # the outcome is not looked at
+        return [charge("sms:a", 100), charge("sms:b", 1_000)]
+
+    async def only_both(_connection: Connection, outcomes: Sequence[Outcome]) -> None:
+        seen.append(outcomes)
+        if any(isinstance(outcome, Refused) for outcome in outcomes):
+            raise LookupError("one of them cannot be paid")
+
+    neighbour = ledger.submit(tenant_id, charge("sms:neighbour", 10))
+    failed, paid = await asyncio.gather(
+        ledger.submit_together(tenant_id, two, only_both), neighbour, return_exceptions=True
+    )
+    assert isinstance(failed, LookupError)
+    assert isinstance(paid, Applied)
+    assert [type(outcome) for outcome in seen[-1]] == [Applied, Refused]
+    assert await figures(db, tenant_id) == (990, 0)
+    assert await names(db, tenant_id) == []
+
+
+async def test_nothing_to_do_together_is_told_all_the_same(db: Database, ledger: Ledger, tenant_id: UUID) -> None:
+    async def nothing(connection: Connection) -> Sequence[Operation]:
+        await names_it("drawn").write(connection, None)  # type: ignore[misc, arg-type]  # the outcome is not looked at
+        return []
+
+    told: list[Sequence[Outcome]] = []
+
+    async def write(_connection: Connection, outcomes: Sequence[Outcome]) -> None:
+        told.append(outcomes)
+
+    assert await ledger.submit_together(tenant_id, nothing, write) == ()
+    assert told == [[]]
+    assert await names(db, tenant_id) == ["drawn"]
