@@ -61,3 +61,26 @@ class TwilioFaults:
     numbers_gone: int = 0  # the next purchases: 400 with code 21422, somebody was faster
     purchases_dropped: int = 0  # the next purchases: bought, and the connection dies before the answer
     purchase_codes: list[int] = field(default_factory=list)  # the next purchases: 400 with these codes
+    call_updates_failed: int = 0  # the next updates of calls: 500 with code 20500
+    call_updates_dropped: int = 0  # the next updates of calls: done, and the connection dies before the answer
+    marks_lost: bool = False
+    marks_late_s: float = 0.0
+    stream_signatures_wrong: int = 0  # the next streams come with a signature that is none
+    streams_signed_as_https: bool = False  # the signature is over https://, not wss://
+    streams_twice: bool = False  # every stream's address is called a second time, once the first is connected
+
+
+@dataclass(slots=True, kw_only=True)
+class RealtimeFaults:
+    """For the fake Realtime server; as above."""
+
+    connect_delay_s: float = 0.0  # before every handshake is answered
+    refused_statuses: list[int] = field(default_factory=list)  # the next handshakes: these HTTP answers
+    refusal_code: str = ""  # what their bodies say
+    connects_dropped: int = 0  # the next handshakes: the connection dies
+    connects_silent: int = 0  # the next sessions: taken, and told nothing
+    session_errors: list[str] = field(default_factory=list)  # the next sessions: this code for their first update
+    thinking_s: float = 0.0  # between an answer's beginning and its first sound
+    late_deltas: int = 0  # so much audio still comes after an answer was cancelled
+    failed_codes: list[str] = field(default_factory=list)  # the next answers: failed with this code
+    dropped_after_ms: list[int] = field(default_factory=list)  # the next answers: after so much audio the line dies
