@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 OPENAI_URL = "https://api.openai.com/v1"
 _TRY_LATER = frozenset({408, 409, 425, 429})
+_NO_SOUND = ("application/json", "text/")
 _EXTENSIONS = {
     "audio/aac": "aac",
     "audio/amr": "amr",
@@ -32,17 +33,24 @@ _EXTENSIONS = {
 
 
 class OpenAIModel:
-    """A `ChatModel` and a `Transcriber`: one request per call, no retries, one client for all calls.
+    """A `ChatModel`, a `Transcriber` and a `Speaker`: one request per call, no retries, one client for all calls.
 
     The SDK is imported with the first call or `warm_up`, in a thread, for it takes most of a second. Errors carry
     the HTTP status and nothing of what the server said: it may quote the customer. Servers of one's own often
     want no key: "" is none.
     """
 
-    def __init__(self, api_key: str, base_url: str | None, transcription_model: str = "gpt-4o-mini-transcribe") -> None:
+    def __init__(
+        self,
+        api_key: str,
+        base_url: str | None,
+        transcription_model: str = "gpt-4o-mini-transcribe",
+        speech_model: str = "gpt-4o-mini-tts",
+    ) -> None:
         self._api_key = api_key
         self._base_url = base_url or OPENAI_URL
         self._transcription_model = transcription_model
+        self._speech_model = speech_model
         self._client: AsyncOpenAI | None = None
         self._making = asyncio.Lock()
         self._older_cap: set[str] = set()  # models whose server knows `max_tokens` only
@@ -72,6 +80,24 @@ class OpenAIModel:
         if not isinstance(text, str):
             raise ModelUnavailableError("unreadable answer")
         return safe_text(text).strip()
+
+    async def speak(self, text: str, *, voice: str, language: str, timeout_s: float) -> bytes:
+        """Return the text as speech: raw samples, which the vendor makes at 24 kHz."""
+        client = await self._open()
+        with _sorted_errors():
+            async with asyncio.timeout(timeout_s):
+                made = await client.audio.speech.create(
+                    input=text,
+                    model=self._speech_model,
+                    voice=voice,
+                    instructions=f"Language: {language}",
+                    response_format="pcm",
+                    timeout=timeout_s,
+                )
+        samples = made.content
+        if not samples or len(samples) % 2 or made.response.headers.get("content-type", "").startswith(_NO_SOUND):
+            raise ModelUnavailableError("unreadable answer")
+        return samples
 
     async def warm_up(self) -> None:
         """Import the SDK before the first customer waits for it."""

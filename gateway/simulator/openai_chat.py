@@ -1,4 +1,4 @@
-"""A model server that runs here: Chat Completions and transcriptions as OpenAI's wire format has them.
+"""A model server that runs here: Chat Completions, transcriptions and speech as OpenAI's wire format has them.
 
 What it says comes from a brain: a function of the request. The demo's is a set of rules, a test's is a script.
 """
@@ -14,6 +14,7 @@ import orjson
 from aiohttp import web
 
 from gateway.simulator.faults import ModelFaults
+from gateway.simulator.speech import faster, spoken_samples
 
 Request = Mapping[str, object]
 
@@ -49,6 +50,7 @@ class FakeOpenAI:
         self.faults = ModelFaults()
         self.requests: list[Request] = []
         self.transcribed = 0
+        self.spoken: list[str] = []
         self._ids = itertools.count(1)
 
     @contextlib.asynccontextmanager
@@ -57,6 +59,7 @@ class FakeOpenAI:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_post("/v1/chat/completions", self._complete)
         app.router.add_post("/v1/audio/transcriptions", self._transcribe)
+        app.router.add_post("/v1/audio/speech", self._speak)
         app.router.add_get("/v1/models", self._models)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
@@ -127,6 +130,19 @@ class FakeOpenAI:
         self.transcribed += 1
         content = upload.file.read() if isinstance(upload, web.FileField) else b""
         return web.json_response({"text": self.ear(content)})
+
+    async def _speak(self, request: web.Request) -> web.Response:
+        """Answer with samples at 24 kHz, whatever voice is asked for: there is one for each language."""
+        body = orjson.loads(await request.read())
+        await asyncio.sleep(self.faults.delay_s)
+        if self.faults.down:
+            return _error(503, "The server is overloaded")
+        if body.get("response_format") != "pcm" or not isinstance(body.get("input"), str) or not body.get("voice"):
+            return _error(400, "Only raw samples of a text are made here")
+        self.spoken.append(body["input"])
+        language = str(body.get("instructions") or "").removeprefix("Language: ")
+        samples = await asyncio.to_thread(spoken_samples, body["input"], language)
+        return web.Response(body=faster(samples), content_type="application/octet-stream")
 
     async def _models(self, _request: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": self.name, "object": "model"}]})

@@ -1,4 +1,7 @@
-"""The conversation of one simulated Realtime session: its items, and how much of each can still be heard (pure but for its ids)."""
+"""The conversation of one simulated Realtime session: its items, and how much of each can still be heard.
+
+Pure but for its ids.
+"""
 
 import itertools
 from collections.abc import Mapping
