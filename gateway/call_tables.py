@@ -41,6 +41,7 @@ class CallRow(SQLModel, table=True):
     agent_id: UUID
     agent_version: int
     call_sid: str
+    caller: str | None = None
     engine: str
     rate_card: str
     state: str = "offered"

@@ -23,6 +23,7 @@ _REPOINT_STATEMENTS = (
     "UPDATE conversation SET contact_id = $2 WHERE tenant_id = $1 AND contact_id = ANY ($3)",
     "UPDATE message SET contact_id = $2 WHERE tenant_id = $1 AND contact_id = ANY ($3)",
     "UPDATE appointment SET contact_id = $2 WHERE tenant_id = $1 AND contact_id = ANY ($3)",
+    "UPDATE call SET contact_id = $2 WHERE tenant_id = $1 AND contact_id = ANY ($3)",
 )
 
 
@@ -67,6 +68,15 @@ async def find(connection: Connection, tenant_id: UUID, addresses: Sequence[Addr
     """Return the contact that one of these addresses leads to, locked as by `resolve`; None if nobody is known."""
     owners = await _lock_owners(connection, tenant_id, _in_order(addresses))
     return owners[0].contact_id if owners else None
+
+
+async def begin_unknown(connection: Connection, tenant_id: UUID, *, now: datetime, new_id: Callable[[], UUID]) -> UUID:
+    """Make a contact that has no address: somebody who does not show their number. Nothing leads to them again."""
+    contact_id = new_id()
+    await connection.execute(
+        "INSERT INTO contact (tenant_id, contact_id, created_at) VALUES ($1, $2, $3)", tenant_id, contact_id, now
+    )
+    return contact_id
 
 
 def _in_order(addresses: Sequence[Address]) -> list[Address]:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from agents.agent import AgentConfiguration
 from gateway.voice.engines.base import PastItem
+from metering.budgets import limits_for
 from metering.operations import BudgetLimit, RefusalReason
 
 CHANNEL = "voice"
@@ -50,6 +51,44 @@ class CallAccount:
     def at(self, epoch: int) -> "CallAccount":
         """Return the account as the stream of that epoch uses it."""
         return replace(self, epoch=epoch)
+
+
+def account_of(
+    configuration: AgentConfiguration,
+    *,
+    tenant_id: UUID,
+    call_id: UUID,
+    conversation_id: UUID,
+    contact_id: UUID,
+    line_id: UUID,
+    agent_id: UUID,
+    agent_version: int,
+    rate_card: str,
+    timezone: str,
+    epoch: int = 0,
+) -> CallAccount:
+    """Return who pays a call. `configuration` is the agent's on the phone: its daily limits count."""
+    budgets = configuration.budgets
+    return CallAccount(
+        tenant_id=tenant_id,
+        call_id=call_id,
+        conversation_id=conversation_id,
+        contact_id=contact_id,
+        line_id=line_id,
+        agent_id=agent_id,
+        agent_version=agent_version,
+        rate_card=rate_card,
+        timezone=ZoneInfo(timezone),
+        budgets=limits_for(
+            channel=CHANNEL,
+            contact_id=contact_id,
+            agent_id=agent_id,
+            contact_credits=budgets.contact,
+            agent_credits=budgets.agent,
+            channel_credits=budgets.channel,
+        ),
+        epoch=epoch,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

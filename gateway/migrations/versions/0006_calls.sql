@@ -22,6 +22,7 @@ CREATE TABLE call (
   agent_id uuid NOT NULL,
   agent_version integer NOT NULL,
   call_sid text NOT NULL,
+  caller text,                                   -- E.164; NULL: withheld
   engine text NOT NULL,
   rate_card text NOT NULL,
   state text NOT NULL DEFAULT 'offered',
