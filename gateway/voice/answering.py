@@ -8,8 +8,10 @@ from uuid import UUID
 
 import structlog
 
+from gateway.line_directory import LineDirectory
 from gateway.services import Services
 from gateway.voice.engines.base import EngineError, EngineSession, VoiceEngine
+from gateway.voice.notices import Shelf
 
 WAITS_S: Final = 10.0
 
@@ -92,9 +94,19 @@ class Voice:
     services: Services
     engines: Mapping[str, VoiceEngine]  # by the name in an agent's configuration
     waiting: Waiting
+    directory: LineDirectory
+    shelf: Shelf = field(default_factory=Shelf)  # notices that calls of this process play
     forwards: "dict[UUID, asyncio.Task[None]]" = field(default_factory=dict)  # who watches a forwarded call, by call
+
+    async def close(self) -> None:
+        """Close what waits for calls, and leave forwarded ones to another process."""
+        for watching in list(self.forwards.values()):
+            watching.cancel()
+        await asyncio.gather(*self.forwards.values(), return_exceptions=True)
+        await self.waiting.close()
 
 
 def build_voice(services: Services, engines: Mapping[str, VoiceEngine]) -> Voice:
     """Wire what answers calls in this process."""
-    return Voice(services=services, engines=engines, waiting=Waiting())
+    directory = LineDirectory(services.db, services.now)
+    return Voice(services=services, engines=engines, waiting=Waiting(), directory=directory)
