@@ -1,7 +1,8 @@
-"""A Twilio that runs here: takes texts, reports on them, and lets customers write by SMS and WhatsApp.
+"""A Twilio that runs here: takes texts, reports on them, and lets customers write by SMS and WhatsApp, and call.
 
 It stands outside: its own port, its own clock, Twilio's wire format and Twilio's rules for opting out. Demo and tests
-use the same one. Its numbers are sold by `simulator.twilio_numbers`; `simulator.twilio_customer` writes to them.
+use the same one. Its numbers are sold by `simulator.twilio_numbers`; `simulator.twilio_customer` writes to them,
+`simulator.caller` calls them.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from gateway.simulator import twilio_wire as wire
 from gateway.simulator.twilio_account import TwilioAccount
 from gateway.simulator.twilio_answers import hang_up, listed, refusal
 from gateway.simulator.twilio_callbacks import Callbacks
+from gateway.simulator.twilio_calls import Calls
 from gateway.simulator.twilio_media import STORE_PATH, MediaShelf
 from gateway.simulator.twilio_numbers import Numbers
 from gateway.simulator.twilio_wire import WHATSAPP, Message
@@ -44,6 +46,7 @@ class FakeTwilio(TwilioAccount):
         self.whatsapp_senders = set(whatsapp_senders)
         self.media = MediaShelf(self)
         self.callbacks = Callbacks(self)
+        self.calls = Calls(self, self.numbers)
 
     @contextlib.asynccontextmanager
     async def running(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
@@ -54,13 +57,13 @@ class FakeTwilio(TwilioAccount):
         app.router.add_get(f"{account}/Messages.json", self._list)
         app.router.add_get(f"{account}/Messages/{{sid}}.json", self._show)
         app.router.add_post("/v2/Indicators/Typing.json", self._typing)
-        app.router.add_routes([*self.media.routes(account), *self.numbers.routes(account)])
+        app.router.add_routes([*self.media.routes(account), *self.numbers.routes(account), *self.calls.routes(account)])
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, host, port)
         await site.start()
         self.url = f"http://{host}:{runner.addresses[0][1]}"
-        async with self.postman.running():
+        async with self.postman.running(), self.calls.running():
             try:
                 yield self.url
             finally:

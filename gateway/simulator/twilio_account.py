@@ -26,7 +26,7 @@ class TwilioAccount:
         self.auth_token = auth_token
         self.public_url = public_url.rstrip("/")
         self.messages_url = self.public_url + MESSAGES_PATH
-        self.postman = Postman(auth_token, reach=self._reach)
+        self.postman = Postman(auth_token, reach=self.reach)
         self.faults = TwilioFaults()
         self.messages: dict[str, Message] = {}  # by sid, in both directions
         self.opted_out: set[tuple[str, str]] = set()  # of SMS: our number and the customer's
@@ -115,7 +115,7 @@ class TwilioAccount:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _reach(self, url: str) -> str:
+    def reach(self, url: str) -> str:
         """Return where a public address really leads."""
         if not url.startswith(self.public_url):
             return url

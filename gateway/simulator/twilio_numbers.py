@@ -33,6 +33,7 @@ class Number:
     sms_url: str = ""
     sms_fallback_url: str = ""
     voice_url: str = ""
+    voice_fallback_url: str = ""
     status_callback: str = ""
 
 
@@ -134,6 +135,7 @@ class Numbers:
             "sms_method": "POST",
             "sms_fallback_url": number.sms_fallback_url,
             "voice_url": number.voice_url,
+            "voice_fallback_url": number.voice_fallback_url,
             "voice_method": "POST",
             "status_callback": number.status_callback,
             "status": "in-use",
@@ -148,6 +150,7 @@ def _set_up(number: Number, form: Mapping[str, str]) -> None:
     number.sms_url = form.get("SmsUrl", number.sms_url)
     number.sms_fallback_url = form.get("SmsFallbackUrl", number.sms_fallback_url)
     number.voice_url = form.get("VoiceUrl", number.voice_url)
+    number.voice_fallback_url = form.get("VoiceFallbackUrl", number.voice_fallback_url)
     number.status_callback = form.get("StatusCallback", number.status_callback)
 
 

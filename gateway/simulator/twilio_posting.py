@@ -7,7 +7,7 @@ connection came about. After that the fallback address is tried, and after that 
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urldefrag, urlencode
 
@@ -26,6 +26,18 @@ class Webhook:
 
     url: str
     form: Form
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a webhook was answered with."""
+
+    status: int
+    text: str
+
+    @property
+    def is_taken(self) -> bool:
+        return 200 <= self.status < 300
 
 
 class Postman:
@@ -50,63 +62,81 @@ class Postman:
 
         `patient`: the fallback is a queue that never gives up.
         """
-        token = f"{next(self._tokens):032x}"
-        status = await self._try(url, form, token)
-        if not _is_taken(status) and fallback_url:
-            status = await self._try(fallback_url, form, token)
-        pause_s = PAUSE_FIRST_S
-        while patient and not _is_taken(status):
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, PAUSE_MAX_S)
-            status = await self._once(urldefrag(fallback_url or url).url, form, token)
-        if _is_taken(status):
-            self.posted += 1
-        else:
-            self.lost.append(Webhook(url, form))
-        return status
+        reply = await self._deliver(url, form, fallback_url=fallback_url, patient=patient)
+        return None if reply is None else reply.status
+
+    async def ask(self, url: str, form: Form, *, fallback_url: str = "") -> str | None:
+        """Post and return what was answered, None if it was given up."""
+        reply = await self._deliver(url, form, fallback_url=fallback_url, patient=False)
+        return reply.text if reply is not None and reply.is_taken else None
 
     async def post_once(self, url: str, form: Form, *, signature: str | None = None, token: str = "0" * 32) -> int:
         """Post once and return the status; signed as Twilio does unless a signature is given."""
+        signed = self.signed(url, form) if signature is None else {"X-Twilio-Signature": signature}
+        return (await self._post(url, form, token, signed)).status
+
+    def signed(self, url: str, form: Form) -> Mapping[str, str]:
+        """Return the headers that sign a request."""
+        if self.shared_key is None:
+            return {"X-Twilio-Signature": wire.signature(url, form, self.auth_token)}
+        name, secret = self.shared_key
+        return {
+            "X-Twilio-Signature": wire.shared_key_signature(url, form, secret),
+            "X-Twilio-Webhooks-Signature-Settings": f"key={name},algorithm=HMAC_SHA256",
+        }
+
+    async def _deliver(self, url: str, form: Form, *, fallback_url: str, patient: bool) -> Reply | None:
+        token = f"{next(self._tokens):032x}"
+        reply = await self._try(url, form, token)
+        if not _is_taken(reply) and fallback_url:
+            reply = await self._try(fallback_url, form, token)
+        pause_s = PAUSE_FIRST_S
+        while patient and not _is_taken(reply):
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, PAUSE_MAX_S)
+            reply = await self._once(urldefrag(fallback_url or url).url, form, token)
+        if _is_taken(reply):
+            self.posted += 1
+        else:
+            self.lost.append(Webhook(url, form))
+        return reply
+
+    async def _post(self, url: str, form: Form, token: str, signed: Mapping[str, str]) -> Reply:
         headers = {
             "Content-Type": "application/x-www-form-urlencoded; charset=UTF-8",
             "I-Twilio-Idempotency-Token": token,
-            "X-Twilio-Signature": wire.signature(url, form, self.auth_token) if signature is None else signature,
+            **signed,
         }
-        if self.shared_key is not None and signature is None:
-            name, secret = self.shared_key
-            headers["X-Twilio-Signature"] = wire.shared_key_signature(url, form, secret)
-            headers["X-Twilio-Webhooks-Signature-Settings"] = f"key={name},algorithm=HMAC_SHA256"
         body = urlencode(list(form)).encode()
         async with self._http.post(self._reach(url), data=body, headers=headers, timeout=TIMEOUT) as response:
-            await response.read()
-            return response.status
+            return Reply(response.status, await response.text())
 
-    async def _try(self, url: str, form: Form, token: str) -> int | None:
+    async def _try(self, url: str, form: Form, token: str) -> Reply | None:
         address, fragment = urldefrag(url)
         wishes = parse_qs(fragment)
         repetitions = min(int(wishes.get("rc", ["1"])[0]), 5)
         policies = set(wishes.get("rp", ["ct"])[0].split(","))
-        status = await self._once(address, form, token)
+        reply = await self._once(address, form, token)
         for at in range(repetitions):
-            if _is_taken(status) or not _may_repeat(status, policies):
+            if _is_taken(reply) or not _may_repeat(reply, policies):
                 break
             await asyncio.sleep(PAUSE_FIRST_S * 2**at)
-            status = await self._once(address, form, token)
-        return status
+            reply = await self._once(address, form, token)
+        return reply
 
-    async def _once(self, url: str, form: Form, token: str) -> int | None:
+    async def _once(self, url: str, form: Form, token: str) -> Reply | None:
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
-            return await self.post_once(url, form, token=token)
+            return await self._post(url, form, token, self.signed(url, form))
         return None
 
 
-def _is_taken(status: int | None) -> bool:
-    return status is not None and 200 <= status < 300
+def _is_taken(reply: Reply | None) -> bool:
+    return reply is not None and reply.is_taken
 
 
-def _may_repeat(status: int | None, policies: set[str]) -> bool:
+def _may_repeat(reply: Reply | None, policies: set[str]) -> bool:
     if "all" in policies:
         return True
-    if status is None:
+    if reply is None:
         return bool(policies & {"ct", "rt"})
-    return f"{status // 100}xx" in policies
+    return f"{reply.status // 100}xx" in policies
