@@ -7,7 +7,7 @@ after a reconnection finds what was written under it, and does not write it agai
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -15,6 +15,7 @@ import asyncpg
 import structlog
 
 from agents.model import ToolCall, ToolDefinition
+from agents.recorded import RecordedCall
 from agents.retry import ModelPolicy
 from agents.tool_calls import list_recorded
 from agents.toolbox import CALLS_PER_ROUND_MAX, UNKNOWN_OUTCOME, Toolbox
@@ -43,8 +44,7 @@ class CallTools:
     def __init__(self, services: Services, call: Call) -> None:
         self._services = services
         self._call = call
-        own = [tool for tool in tools_for(call.configuration) if tool.definition.name != handover.NAME]
-        self._tools: tuple[Tool, ...] = (*own, TakeMessage(call.call_id))
+        self._tools = tools_in(call)
         self._writing = {tool.definition.name for tool in self._tools if tool.writes}
         self._toolboxes: dict[str, Toolbox] = {}
         self._opening = asyncio.Lock()
@@ -99,42 +99,52 @@ class CallTools:
             toolbox = self._toolboxes.get(response_id)
             if toolbox is None:
                 turn_id = uuid5(self._call.call_id, response_id)
-                tenant_id = self._call.tenant_id
-                async with self._services.db.transaction(tenant_id) as connection:
-                    contact_id = await _share_call(connection, self._call)
-                    recorded = await list_recorded(connection, tenant_id, turn_id)
-                toolbox = Toolbox(self._tools, self._context(turn_id, contact_id), _POLICY, recorded)
+                context, recorded = await tool_context(self._services, self._call, turn_id)
+                toolbox = Toolbox(self._tools, context, _POLICY, recorded)
                 self._toolboxes = {response_id: toolbox} | dict(list(self._toolboxes.items())[-1:])
             return toolbox
 
-    def _context(self, turn_id: UUID, contact_id: UUID) -> ToolContext:
-        services, call = self._services, self._call
 
-        @contextlib.asynccontextmanager
-        async def transaction() -> AsyncIterator[Connection]:
-            async with services.db.transaction(call.tenant_id) as connection:
-                if await _share_call(connection, call) != contact_id:
-                    raise StaleLeaseError  # what is written now would be nobody's
-                yield connection
+def tools_in(call: Call) -> tuple[Tool, ...]:
+    """Return the agent's own tools as a call has them: instead of handing over it puts through, or takes a message."""
+    own = [tool for tool in tools_for(call.configuration) if tool.definition.name != handover.NAME]
+    return (*own, TakeMessage(call.call_id))
 
-        return ToolContext(
-            tenant_id=call.tenant_id,
-            agent_id=call.account.agent_id,
-            contact_id=contact_id,
-            conversation_id=call.account.conversation_id,
-            turn_id=turn_id,
-            attempt=1,
-            language=call.configuration.language,
-            timezone=call.configuration.zone,
-            now=services.now,
-            new_id=services.new_id,
-            transaction=transaction,
-            on_write=_nothing,
-        )
+
+async def tool_context(
+    services: Services, call: Call, turn_id: UUID, *, on_write: Callable[[], None] | None = None
+) -> tuple[ToolContext, tuple[RecordedCall, ...]]:
+    """Return for whom tools run in one answer of a call, and what was recorded under it. Raises StaleLeaseError."""
+    async with services.db.transaction(call.tenant_id) as connection:
+        contact_id = await _share_call(connection, call)
+        recorded = await list_recorded(connection, call.tenant_id, turn_id)
+
+    @contextlib.asynccontextmanager
+    async def transaction() -> AsyncIterator[Connection]:
+        async with services.db.transaction(call.tenant_id) as connection:
+            if await _share_call(connection, call) != contact_id:
+                raise StaleLeaseError  # what is written now would be nobody's
+            yield connection
+
+    context = ToolContext(
+        tenant_id=call.tenant_id,
+        agent_id=call.account.agent_id,
+        contact_id=contact_id,
+        conversation_id=call.account.conversation_id,
+        turn_id=turn_id,
+        attempt=1,
+        language=call.configuration.language,
+        timezone=call.configuration.zone,
+        now=services.now,
+        new_id=services.new_id,
+        transaction=transaction,
+        on_write=_nothing if on_write is None else on_write,
+    )
+    return context, recorded
 
 
 def _nothing() -> None:
-    """Do nothing: a call has no draft that could be dropped."""
+    """Do nothing: a speech model has no draft that could be dropped."""
 
 
 async def _share_call(connection: Connection, call: Call) -> UUID:
