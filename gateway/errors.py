@@ -6,6 +6,7 @@ TurnmeterError
 ├── ProblemError                 an HTTP answer: status, stable code, what to do (application/problem+json)
 │   └── ServiceWindowClosedError 409 service_window_closed: wait for the customer's next message
 ├── StaleLeaseError              another worker has taken over: stop, change nothing
+├── MinuteUnpaidError            a minute of a call cannot be paid: stop its audio, end it
 ├── SendError                    a provider did not acknowledge a message
 │   ├── SendThrottledError       not taken; try again after `retry_after_s`
 │   ├── SendNotConnectedError    not taken; try again
@@ -61,6 +62,10 @@ class ServiceWindowClosedError(ProblemError):
 
 class StaleLeaseError(TurnmeterError):
     """The lease's epoch has moved on; whoever holds this work now decides."""
+
+
+class MinuteUnpaidError(TurnmeterError):
+    """A minute has begun whose hold ran out meanwhile, and the wallet cannot pay it any more."""
 
 
 class SendError(TurnmeterError):

@@ -30,6 +30,9 @@ class Metrics:
         self.segments_undercharged = self._counter(
             "segments_undercharged", "Segments that Twilio counted beyond what was charged."
         )
+        self.calls = self._counter("calls", "Calls by the reason for which they ended.", "reason")
+        self.call_minutes = self._counter("call_minutes", "Minutes of calls that have begun, on every leg.")
+        self.voice_tokens = self._counter("voice_tokens", "Tokens of audio or words settled in calls.", "direction")
         self.sends = self._counter("sends", "Attempts to send by provider and outcome.", "provider", "outcome")
         self.holds_waiting = Gauge(
             "turnmeter_holds_waiting", "Turns that wait for credits in flight.", registry=self.registry

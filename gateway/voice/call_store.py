@@ -14,6 +14,7 @@ from uuid import UUID
 from agents.store import VersionCache, read_version
 from gateway.services import Services
 from gateway.voice.call import CHANNEL, Away, Call, CallAccount, CallState, Progress, account_of
+from gateway.voice.call_keys import call_prefix
 from metering.connection import Connection
 from metering.holds import renew_holds
 
@@ -37,11 +38,6 @@ class NewCall:
     call_sid: str
     caller: str | None = field(repr=False)
     engine: str
-
-
-def call_prefix(call_id: UUID) -> str:
-    """Return what every key of a call's holds and charges begins with."""
-    return f"call:{call_id}:"
 
 
 async def insert_call(
