@@ -133,7 +133,7 @@ class StreamLeg:
     async def _end(self) -> None:
         call, now_ms = self._call, self._call.now_ms()
         self._exchange.ticker.remove(self.tick)
-        closed = self._reading.done()
+        closed = self._reading.done() and not self._reading.cancelled()  # by the gateway
         if self._timer is not None:
             self._timer.cancel()
         for task in (self._reading, *self._echoes):

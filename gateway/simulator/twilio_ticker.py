@@ -6,7 +6,7 @@ life: if all sent at one instant, the gateway's delay would measure that and not
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 SLOTS = 20
 FRAME_S = 0.02
@@ -20,6 +20,11 @@ class Ticker:
     def __init__(self) -> None:
         self._slots: list[list[Tick]] = [[] for _ in range(SLOTS)]
         self._waiting = asyncio.Event()
+
+    @property
+    def ticks(self) -> Sequence[Tick]:
+        """Everything that is called."""
+        return [tick for slot in self._slots for tick in slot]
 
     def add(self, tick: Tick) -> None:
         min(self._slots, key=len).append(tick)

@@ -1,4 +1,4 @@
-"""A gateway of a few lines for the simulated Twilio's calls: documents by path, and a socket that does as it is told."""
+"""A gateway of a few lines for the simulated Twilio's calls: documents by path, and a socket that obeys a test."""
 
 import asyncio
 import base64
@@ -42,6 +42,7 @@ class Streamed:
     media: list[dict[str, str]] = field(default_factory=list)
     at_s: list[float] = field(default_factory=list)  # when each media frame came
     marks: list[tuple[str, float]] = field(default_factory=list)
+    sequence: list[str | None] = field(default_factory=list)  # of all frames
     sid: str = ""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -66,17 +67,17 @@ class Streamed:
         return [frame["event"] for frame in self.frames]
 
     def take(self, text: str) -> None:
-        frame = json.loads(text)
-        match frame["event"]:
-            case "media":
-                self.media.append(frame["media"])
-                self.at_s.append(asyncio.get_running_loop().time())
-            case "mark":
-                self.marks.append((frame["mark"]["name"], asyncio.get_running_loop().time()))
-            case "start":
-                self.sid = frame["streamSid"]
-        if frame["event"] != "media":
-            self.frames.append(frame)
+        frame, now_s = json.loads(text), asyncio.get_running_loop().time()
+        self.sequence.append(frame.get("sequenceNumber"))
+        if frame["event"] == "media":
+            self.media.append(frame["media"])
+            self.at_s.append(now_s)
+            return
+        self.frames.append(frame)
+        if frame["event"] == "mark":
+            self.marks.append((frame["mark"]["name"], now_s))
+        elif frame["event"] == "start":
+            self.sid = frame["streamSid"]
 
 
 @dataclass
