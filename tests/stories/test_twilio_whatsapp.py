@@ -10,7 +10,7 @@ from tests.stories.world import SALON, Salon, World
 
 QUESTION = "Was kostet ein Haarschnitt?"
 BY_TWILIO = SALON.replace('whatsapp_provider = "meta"\nwhatsapp_phone_number_id = "{phone_number_id}"\n', "").replace(
-    'channels = ["whatsapp", "sms"]', 'channels = ["whatsapp", "sms"]\nwhatsapp_provider = "twilio"'
+    '"voice"]', '"voice"]\nwhatsapp_provider = "twilio"'
 )
 
 

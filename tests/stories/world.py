@@ -18,7 +18,9 @@ from gateway.identity import create_api_key
 from gateway.limits import Limits
 from gateway.line_file import parse_tenant_file
 from gateway.lines import apply_file
+from gateway.number_purchase import VOICE_PATH, VOICE_STATUS_PATH
 from gateway.services import Services
+from gateway.simulator.caller import Caller
 from gateway.simulator.customer import Customer
 from gateway.simulator.meta import FakeMeta
 from gateway.simulator.meta_wire import Business, Person
@@ -64,7 +66,7 @@ price = "42 Euro"
 number = "{number}"
 kind = "mobile"
 agent = "Rezeption"
-channels = ["whatsapp", "sms"]
+channels = ["whatsapp", "sms", "voice"]
 whatsapp_provider = "meta"
 whatsapp_phone_number_id = "{phone_number_id}"
 """
@@ -120,11 +122,22 @@ class World:
             self.twilio, business=business, number=f"+4917{number:08d}", channel="whatsapp", name=name
         )
 
+    def caller(self, number: int = 1, *, salon: Salon | None = None) -> Caller:
+        """Return somebody with the same number as `customer(number)`, who calls."""
+        business = (salon or self.salon).business.display_number
+        return Caller(self.twilio, business=business, number=f"+4917{number:08d}")
+
     async def add_salon(self, name: str, *, amount_credits: int, file: str = SALON) -> Salon:
         number = len(self.salons) + 1
         business = Business(phone_number_id=f"100000{number}", display_number=f"+491510000000{number}")
         self.meta.businesses[business.phone_number_id] = business
-        self.twilio.numbers.add(business.display_number, "mobile", sms_url=self.twilio.messages_url)
+        self.twilio.numbers.add(
+            business.display_number,
+            "mobile",
+            sms_url=self.twilio.messages_url,
+            voice_url=PUBLIC_URL + VOICE_PATH,
+            status_callback=PUBLIC_URL + VOICE_STATUS_PATH,
+        )
         self.twilio.whatsapp_senders.add(business.display_number)
         services = self.services
         tenant = await create_tenant(
@@ -251,6 +264,7 @@ async def opened(
         twilio = FakeTwilio(
             account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, public_url=PUBLIC_URL, gateway_url=lambda: world.url
         )
+        twilio.calls.say_char_ms = 2.0  # its voice is quick, so that a story is
         model = FakeOpenAI(brain)
         meta_url = await stack.enter_async_context(meta.running())
         twilio_url = await stack.enter_async_context(twilio.running())
