@@ -162,9 +162,9 @@ class NoteAgent:
 
 @dataclass(frozen=True, slots=True)
 class RecordCall:
-    """The caller was asked whether the call may be recorded, and has answered."""
+    """The caller is asked whether the call may be recorded, or has answered; None: not yet."""
 
-    agreed: bool
+    agreed: bool | None
 
 
 # … and in the end, one of these.
