@@ -19,6 +19,7 @@ DIGESTED: Final = frozenset(
         "sms_flood",
         "over_budget",
         "written_unanswered",
+        "call_crashed",
     }
 )
 

@@ -129,6 +129,11 @@ GERMAN: Final[Texts] = {
         "Ein Empfänger Ihrer Ereignisse hat fünf Tage lang nicht angenommen, was an ihn ging, oder hat gesagt, dass es "
         "ihn nicht mehr gibt. Schalten Sie ihn wieder ein, wenn er erreichbar ist.",
     ),
+    "call_crashed": AlertText(
+        "Ein Telefonat ist abgebrochen",
+        "Ein Telefonat wurde durch eine Störung bei uns unterbrochen. Was bis dahin gesagt wurde, steht im Gespräch; "
+        "rufen Sie den Kunden zurück, wenn etwas offen ist.",
+    ),
 }
 ENGLISH: Final[Texts] = {
     "low_balance": AlertText(
@@ -237,6 +242,11 @@ ENGLISH: Final[Texts] = {
         "A webhook was switched off",
         "A receiver of your events has taken nothing for five days, or said that it is gone. Switch it on again when "
         "it can be reached.",
+    ),
+    "call_crashed": AlertText(
+        "A phone call broke off",
+        "A phone call was interrupted by a fault on our side. What had been said until then is in the conversation; "
+        "call the customer back if something is open.",
     ),
 }
 LANGUAGES: Final[Mapping[str, Texts]] = {"de": GERMAN, "en": ENGLISH}

@@ -134,25 +134,26 @@ async def draw_leg_minute(
     )
 
 
-async def count_minute(connection: Connection, account: CallAccount, leg: int, minute: int) -> None:
-    """Note that a minute has begun, on the caller's leg or a person's."""
+async def count_minute(connection: Connection, account: CallAccount, leg: int, minute: int) -> bool:
+    """Note that a minute begins on the caller's leg or a person's; False if that person's leg is over."""
     if leg == CALLERS_LEG:
-        await connection.execute(
+        counted = await connection.fetchval(
             """UPDATE call SET minutes_charged = greatest(minutes_charged, $3)
-               WHERE tenant_id = $1 AND call_id = $2""",
+               WHERE tenant_id = $1 AND call_id = $2 RETURNING true""",
             account.tenant_id,
             account.call_id,
             minute,
         )
-        return
-    await connection.execute(
-        """UPDATE call_leg SET minutes_charged = greatest(minutes_charged, $4)
-           WHERE tenant_id = $1 AND call_id = $2 AND leg = $3""",
-        account.tenant_id,
-        account.call_id,
-        leg,
-        minute,
-    )
+    else:
+        counted = await connection.fetchval(
+            """UPDATE call_leg SET minutes_charged = greatest(minutes_charged, $4)
+               WHERE tenant_id = $1 AND call_id = $2 AND leg = $3 AND state <> 'ended' RETURNING true""",
+            account.tenant_id,
+            account.call_id,
+            leg,
+            minute,
+        )
+    return counted is not None
 
 
 async def left_millicredits(connection: Connection, account: CallAccount, *, day: date) -> int:

@@ -260,7 +260,9 @@ async def _begin(
         before = await call_charges.charged_amount(connection, account.tenant_id, key)
         if not acting or before is not None:
             return None
-        await call_charges.count_minute(connection, account, leg, minute)
+        acting = await call_charges.count_minute(connection, account, leg, minute)
+        if not acting:
+            return None
         line = services.rate_cards.version(account.rate_card).line(Item.CALL_MINUTE, 1)
         draft = call_charges.receipt(services, account, [line], {})
         return Capture(hold_key=await fee_key(connection), key=key, receipt=draft)
