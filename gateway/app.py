@@ -87,6 +87,7 @@ def build_services(
         versions={},
         chat_model=model,
         transcriber=model,
+        speaker=model,
         channels={
             "meta": MetaChannel(http, settings.whatsapp_api_url, settings.whatsapp_access_token),
             "twilio": TwilioWhatsAppChannel(twilio, settings.public_url),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from agents.model import ChatModel, Transcriber
+from agents.model import ChatModel, Speaker, Transcriber
 from agents.store import VersionCache
 from gateway.arrivals import Arrivals
 from gateway.channels.base import MessageChannel
@@ -42,6 +42,7 @@ class Services:
     versions: VersionCache  # of agents: never change, so a process keeps them
     chat_model: ChatModel
     transcriber: Transcriber
+    speaker: Speaker
     channels: Mapping[str, MessageChannel]  # by who carries it: "meta", "twilio", "twilio_sms"
     twilio: TwilioRest | None  # None: no account is configured
     live_calls: LiveCalls

@@ -1,6 +1,6 @@
 """Reading receipts: what each charge was for, and what the balance was before and after it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -103,6 +103,29 @@ async def conversation_total(connection: Connection, tenant_id: UUID, conversati
         conversation_id,
     )
     return total
+
+
+async def totals_by_prefix(connection: Connection, tenant_id: UUID, wanted: Sequence[tuple[UUID, str]]) -> list[int]:
+    """Return what was charged by keys with a beginning in common, for each (conversation, beginning).
+
+    In millicredits, refunds taken off.
+    """
+    rows = await connection.fetch(
+        """SELECT coalesce(total.millicredits, 0)::bigint AS millicredits
+           FROM unnest($2::uuid[], $3::text[]) WITH ORDINALITY AS wanted (conversation_id, prefix, place)
+           LEFT JOIN LATERAL (
+             SELECT sum(r.total_millicredits - (
+                      SELECT coalesce(sum(refund.amount_millicredits), 0) FROM ledger_entry refund
+                      WHERE refund.tenant_id = r.tenant_id AND refund.refunds_sequence = r.sequence)) AS millicredits
+             FROM receipt r JOIN ledger_entry e ON e.tenant_id = r.tenant_id AND e.sequence = r.sequence
+             WHERE r.tenant_id = $1 AND r.conversation_id = wanted.conversation_id
+               AND starts_with(e.key, wanted.prefix)) total ON true
+           ORDER BY wanted.place""",
+        tenant_id,
+        [conversation_id for conversation_id, _ in wanted],
+        [prefix for _, prefix in wanted],
+    )
+    return [row["millicredits"] for row in rows]
 
 
 def _receipt(row: asyncpg.Record) -> Receipt:

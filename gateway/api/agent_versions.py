@@ -12,6 +12,7 @@ from gateway.api.agents import NAME_TAKEN, found_agent, name_taken, told_configu
 from gateway.api.call import NOT_FOUND, AnyRoute, Asked, Call, Nothing, Refusal, Route, Told, not_found
 from gateway.api.paging import Listed, Page, next_page, number_cursor, parse_number_cursor
 from gateway.errors import ProblemError
+from gateway.voice.notices import prepare_at_once
 from metering.connection import Connection
 
 VERSION_MAX = 2**31 - 1
@@ -87,6 +88,7 @@ async def publish(call: Call[Nothing, Publication]) -> Published:
             )
         except ConfigurationError:
             raise name_taken() from None
+    await prepare_at_once(call.services, call.tenant_id, agent_id)
     return Published(version=version)
 
 
@@ -105,6 +107,7 @@ async def roll_back(call: Call[Nothing, RollBack]) -> Published:
             raise not_found() from None
         except ConfigurationError:
             raise name_taken() from None
+    await prepare_at_once(call.services, call.tenant_id, call.id("agent_id"))
     return Published(version=version)
 
 

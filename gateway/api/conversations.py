@@ -7,15 +7,18 @@ from uuid import UUID
 
 from gateway import conversations, takeover
 from gateway.api.call import NOT_FOUND, AnyRoute, Call, Nothing, Route, Told, not_found
+from gateway.api.calls import PhoneCall, told_call
 from gateway.api.messages import Message, messages_with_receipts
 from gateway.api.paging import Listed, Page, moment_cursor, next_page, parse_moment_cursor
 from gateway.channels.whatsapp import window
 from gateway.conversations import ConversationView, Cursor
 from gateway.services import Services
+from gateway.voice.call_views import CallView, list_calls
 from metering.connection import Connection
 from metering.receipts import conversation_total
 
 MESSAGES_SHOWN = 50
+CALLS_SHOWN = 20
 
 ChangeMode = Callable[[Connection, UUID, UUID, datetime], Awaitable[bool]]
 
@@ -63,12 +66,14 @@ class ConversationPage(Listed[Conversation]):
 class WholeConversation(Conversation):
     """A conversation with its latest messages, oldest first, and what it has cost so far.
 
-    `messages_cursor` leads to the messages before, at `…/messages`; null if these are all.
+    `messages_cursor` leads to the messages before, at `…/messages`; null if these are all. `calls` are its latest phone
+    calls, newest first; the others are at `/calls`.
     """
 
     charged_millicredits: int
     messages: list[Message]
     messages_cursor: str | None
+    calls: list[PhoneCall]
 
 
 class MessagePage(Listed[Message]):
@@ -137,7 +142,14 @@ async def _whole(connection: Connection, call: Call[Nothing, Nothing]) -> WholeC
         charged_millicredits=await conversation_total(connection, call.tenant_id, conversation_id),
         messages=list(reversed(messages)),
         messages_cursor=cursor,
+        calls=[PhoneCall(**told_call(call.services, each)) for each in await _calls(connection, call, view)],
     )
+
+
+async def _calls(connection: Connection, call: Call[Nothing, Nothing], view: ConversationView) -> Sequence[CallView]:
+    if view.channel != "voice":
+        return ()
+    return await list_calls(connection, call.tenant_id, limit=CALLS_SHOWN, conversation_id=view.conversation_id)
 
 
 async def _messages(

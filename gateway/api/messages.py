@@ -19,7 +19,11 @@ from metering.connection import Connection
 
 
 class Message(Told):
-    """One message. `ai_generated` marks what a machine wrote; parts of one answer share a receipt."""
+    """One message. `ai_generated` marks what a machine wrote; parts of one answer share a receipt.
+
+    What was said in a phone call has its `call_id`: `text` is what the caller heard, and `interrupted` says that they
+    cut the agent off. A `note` is a message left on the phone, with a number to call back if one was given.
+    """
 
     id: UUID
     direction: Literal["in", "out"]
@@ -40,6 +44,9 @@ class Message(Told):
     created_at: datetime
     delivered_at: datetime | None
     read_at: datetime | None
+    call_id: UUID | None
+    interrupted: bool
+    callback: str | None
 
 
 def _not_blank(text: str) -> str:
@@ -70,8 +77,17 @@ def _told(view: MessageView, receipt: receipts.Receipt | None) -> Message:
         id=view.message_id,
         ai_generated=view.author == "agent",
         receipt=None if receipt is None else Receipt.model_validate(receipt),
+        call_id=_text_or_none(view, "call_id"),
+        interrupted=view.content.get("interrupted") is True,
+        callback=_text_or_none(view, "callback"),
         **{name: getattr(view, name) for name in Message.model_fields if hasattr(view, name)},
     )
+
+
+def _text_or_none(view: MessageView, name: str) -> str | None:
+    """Return something that only messages of a phone call have."""
+    value = view.content.get(name) if view.kind in ("speech", "note") else None
+    return value if isinstance(value, str) else None
 
 
 async def send_message(call: Call[Nothing, NewMessage]) -> Message:

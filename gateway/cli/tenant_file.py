@@ -1,6 +1,7 @@
 """`apply` and `export`: a tenant's agents and lines as a file."""
 
 import sys
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from gateway.lines import AppliedFile, apply_file, export_document, published_ag
 from gateway.services import Services
 from gateway.tenants import Tenant, find_tenant
 from gateway.toml_text import toml_text
+from gateway.voice.notices import prepare_at_once
 from metering.credits import format_credits
 
 FILE_BYTES_MAX = 2 * 1024 * 1024
@@ -24,7 +26,9 @@ async def apply(services: Services, name_or_id: str, path: Path, *, as_json: boo
         tenant = await find_tenant(connection, name_or_id)
     async with services.db.transaction(tenant.tenant_id) as connection:
         agents = await published_agents(connection, tenant.tenant_id)
-    applied = await apply_file(services, tenant, parse_tenant_file(text, set(agents.values())))
+    file = parse_tenant_file(text, set(agents.values()))
+    applied = await apply_file(services, tenant, file)
+    await _prepare_for_calls(services, tenant, {agent.name for agent in file.agents})
     if as_json:
         print_json(asdict(applied))
     else:
@@ -48,6 +52,15 @@ async def export(services: Services, name_or_id: str, *, as_json: bool) -> None:
     else:
         sys.stdout.buffer.write(toml_text(document).encode())
         sys.stdout.buffer.flush()
+
+
+async def _prepare_for_calls(services: Services, tenant: Tenant, names: Collection[str]) -> None:
+    """Have spoken beforehand what callers will hear of the file's agents; with all of it there, nothing is done."""
+    async with services.db.transaction(tenant.tenant_id) as connection:
+        agents = await published_agents(connection, tenant.tenant_id)
+    for agent_id, name in agents.items():
+        if name in names:
+            await prepare_at_once(services, tenant.tenant_id, agent_id)
 
 
 def _read(path: Path) -> str:

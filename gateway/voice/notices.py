@@ -4,6 +4,7 @@ So a call can be ended, held or forwarded in words when there is no engine, and 
 """
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import weakref
@@ -42,6 +43,7 @@ NoticeKind = Literal[
 ]
 
 SPEAK_S: Final = 15.0
+AT_ONCE_S: Final = 10.0
 SPOKEN_AT_ONCE: Final = 4
 SPEECH_HZ: Final = 24_000
 MADE_AS: Final = "1"  # raised when the same words would come to sound otherwise: then they are made anew
@@ -100,6 +102,15 @@ def text_of(kind: NoticeKind, configuration: AgentConfiguration) -> str:
 async def prepare(services: Services, speaker: Speaker, call: Call) -> None:
     """Have the notices of a call spoken that are not there yet. What cannot be spoken now is left out."""
     await prepare_all(services, speaker, call.tenant_id, call.configuration)
+
+
+async def prepare_at_once(services: Services, tenant_id: UUID, agent_id: UUID, *, within_s: float = AT_ONCE_S) -> None:
+    """Prepare an agent that was just published, for some seconds at most: what is missing then its first call makes."""
+    if services.settings.openai_api_key is None:
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            await prepare_published(services, services.speaker, tenant_id, agent_id)
 
 
 async def prepare_published(services: Services, speaker: Speaker, tenant_id: UUID, agent_id: UUID) -> None:

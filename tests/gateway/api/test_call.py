@@ -11,6 +11,7 @@ from gateway.identity import list_api_keys, revoke_api_key
 from tests.cast import CREDIT_MILLICREDITS, Cast
 from tests.conftest import Clock
 from tests.gateway.api.conftest import Caller, Salon, an_agent
+from tests.gateway.api.test_calls import a_phone_call
 
 BODIES: Mapping[str, object] = {
     "AgentTable": an_agent("Mallory"),
@@ -65,6 +66,7 @@ async def acmes_things(acme: Caller, salon: Salon) -> dict[str, str]:
         "delivery_id": delivery["id"],
         "line_id": str(salon.line_id),
         "order_id": str(order_id),
+        "call_id": str(await a_phone_call(salon)),
         "month": "2026-11",
     }
 

@@ -8,6 +8,7 @@ from gateway.api.openapi import describe
 from gateway.api.routes import ROUTES
 from tests.gateway.api.conftest import Caller, Salon, an_agent
 from tests.gateway.api.json_schema import violations
+from tests.gateway.api.test_calls import a_phone_call
 from tests.gateway.api.test_numbers import an_order
 
 
@@ -93,6 +94,7 @@ async def test_what_is_served_is_as_described(acme: Caller, salon: Salon, docume
         "version": "1",
         "month": "2026-11",
         "order_id": str(await an_order(salon)),
+        "call_id": str(await a_phone_call(salon)),
     }
     for method, path, operation in operations(document):
         if method == "GET" and path != "/api/v1/numbers/available":  # asks Twilio; test_numbers has one

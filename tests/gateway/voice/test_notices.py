@@ -1,6 +1,7 @@
 """Notices are spoken once, kept, and played from there."""
 
 import asyncio
+import dataclasses
 import gc
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,7 +13,7 @@ from agents.errors import ModelUnavailableError
 from agents.texts import VOICE_TEXTS
 from gateway.sweeps import housekeep
 from gateway.voice.audio import SILENCE
-from gateway.voice.notices import NoticeKind, Shelf, load, prepare, prepare_published, text_of
+from gateway.voice.notices import NoticeKind, Shelf, load, prepare, prepare_at_once, prepare_published, text_of
 from tests.conftest import Clock
 from tests.gateway.voice.a_call import SALON, Salon
 
@@ -50,6 +51,15 @@ class Voice:
             raise ModelUnavailableError("timeout")
         self.spoken.append(text)
         return b"\x00\x00" * 2400
+
+
+class Hanging:
+    """Never says anything."""
+
+    async def speak(self, text: str, *, voice: str, language: str, timeout_s: float) -> bytes:
+        del text, voice, language, timeout_s
+        await asyncio.Event().wait()
+        raise AssertionError
 
 
 async def test_a_call_finds_what_was_spoken_for_one_before(salon: Salon) -> None:
@@ -167,3 +177,18 @@ def test_every_notice_has_words_in_every_language_and_the_owners_come_first(lang
 def test_no_notice_speaks_of_credits() -> None:
     for texts in VOICE_TEXTS.values():
         assert not any(word in text.casefold() for text in texts.values() for word in ("credit", "guthaben", "kosten"))
+
+
+async def test_publishing_prepares_at_once_where_there_is_a_key_and_is_not_kept_waiting_by_a_vendor(
+    salon: Salon,
+) -> None:
+    voice = Voice()
+    services = dataclasses.replace(salon.services, speaker=voice)
+    await prepare_at_once(services, salon.tenant_id, salon.agent_id)
+    assert voice.spoken == [], "without a key nobody is asked"
+    keyed = services.settings.model_copy(update={"openai_api_key": "sk-test"})
+    await prepare_at_once(dataclasses.replace(services, settings=keyed), salon.tenant_id, salon.agent_id)
+    assert set(await load(services, await salon.rings())) == IN_THE_STREAM
+    hanging = dataclasses.replace(services, settings=keyed, speaker=Hanging())
+    await salon.publish(voice={"voice": "cedar"})
+    await prepare_at_once(hanging, salon.tenant_id, salon.agent_id, within_s=0.05)
