@@ -80,6 +80,7 @@ class RealtimeFaults:
     connects_dropped: int = 0  # the next handshakes: the connection dies
     connects_silent: int = 0  # the next sessions: taken, and told nothing
     session_errors: list[str] = field(default_factory=list)  # the next sessions: this code for their first update
+    expiry_unsaid: bool = False
     thinking_s: float = 0.0  # between an answer's beginning and its first sound
     late_deltas: int = 0  # so much audio still comes after an answer was cancelled
     failed_codes: list[str] = field(default_factory=list)  # the next answers: failed with this code

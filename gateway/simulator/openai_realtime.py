@@ -45,7 +45,8 @@ class FakeRealtime:
         self.keeps_audio = False
         self.faults = RealtimeFaults()
         self.sessions: list[RealtimeSession] = []
-        self._opened = asyncio.Condition()
+        self.connections = 0  # that are open, whatever became of their sessions
+        self._changed = asyncio.Condition()
 
     @contextlib.asynccontextmanager
     async def running(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
@@ -69,9 +70,14 @@ class FakeRealtime:
 
     async def session(self, number: int = 1) -> RealtimeSession:
         """Wait until so many sessions have been opened, ever, and return that one."""
-        async with self._opened:
-            await self._opened.wait_for(lambda: len(self.sessions) >= number)
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self.sessions) >= number)
         return self.sessions[number - 1]
+
+    async def abandoned(self) -> None:
+        """Wait until nobody is connected."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.connections == 0)
 
     def caller_says(self, session: RealtimeSession | None, text: str) -> bool:
         """Tell what the next utterance in a session, or in the newest, will mean; False if there is no session.
@@ -92,22 +98,33 @@ class FakeRealtime:
             return refused
         socket = web.WebSocketResponse(compress=False, max_msg_size=_MESSAGE_BYTES_MAX)
         await socket.prepare(request)
+        self.connections += 1
+        try:
+            await self._talk(request, socket)
+        finally:
+            self.connections -= 1
+            await self._tell_of_change()
+        return socket
+
+    async def _talk(self, request: web.Request, socket: web.WebSocketResponse) -> None:
         if self.faults.connects_silent > 0:
             self.faults.connects_silent -= 1
             async for _ in socket:
                 continue
-            return socket
+            return
         session = self._session(request, socket)
         await session.send(self._created())
         self.sessions.append(session)
-        async with self._opened:
-            self._opened.notify_all()
+        await self._tell_of_change()
         limit = asyncio.create_task(self._limit(session))
         try:
             await session.run()
         finally:
             limit.cancel()
-        return socket
+
+    async def _tell_of_change(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
 
     def _session(self, request: web.Request, socket: web.WebSocketResponse) -> RealtimeSession:
         return RealtimeSession(
@@ -123,7 +140,8 @@ class FakeRealtime:
 
     def _created(self) -> Document:
         session = {"id": f"sess_{uuid4().hex}", "object": "realtime.session", "type": "realtime", "model": self.name}
-        return {"type": "session.created", "session": {**session, "expires_at": int(time.time() + self.session_s)}}
+        expires_at = None if self.faults.expiry_unsaid else int(time.time() + self.session_s)
+        return {"type": "session.created", "session": {**session, "expires_at": expires_at}}
 
     def _refused(self, request: web.Request) -> web.Response | None:
         faults = self.faults

@@ -62,7 +62,7 @@ def truncation_problem(audio_ms: float | None, wanted_ms: object, *, item_id: st
     if audio_ms is None:
         message = f"Error truncating item: the item with id '{item_id}' does not exist."
         return Problem(code="item_truncate_invalid_item_id", message=message)
-    if audio_ms == 0 < wanted_ms:
+    if audio_ms == 0:
         return Problem(code="unsupported_content_type", message="Only model output audio messages can be truncated")
     if wanted_ms > audio_ms:
         message = f"Audio content of {int(audio_ms)}ms is already shorter than {wanted_ms}ms"

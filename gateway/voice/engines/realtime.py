@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ SESSION_S_MAX = 3600.0
 _MESSAGE_BYTES_MAX = 1024 * 1024  # a fifth of a second of audio has 2 kB; the session told back to us may have 200
 _MESSAGES_WAITING_MAX = 64
 _CLOSE_S = 1.0
+# At DEBUG, websockets writes down every frame, and frames hold what callers say.
+_LOG = logging.getLogger("websockets.client.quiet")
+_LOG.setLevel(logging.INFO)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +90,7 @@ class RealtimeEngine:
                 ssl=self._tls,
                 proxy=None,
                 compression=None,
+                logger=_LOG,
                 open_timeout=None,  # `connect` has one for the whole
                 ping_interval=self._patience.heartbeat_s,
                 ping_timeout=self._patience.heartbeat_s,
@@ -170,9 +175,14 @@ class RealtimeSession:
         await self._send(wire.tool_result(tool_call_id, result))
 
     async def close(self) -> None:
+        """End the session. A server that does not take the goodbye is left after a moment."""
         self._closed = True
-        with contextlib.suppress(OSError, WebSocketException):
-            await self._socket.close()
+        try:
+            with contextlib.suppress(OSError, TimeoutError, WebSocketException):
+                async with asyncio.timeout(_CLOSE_S):
+                    await self._socket.close()
+        finally:
+            self._socket.transport.abort()
 
     async def _send(self, message: str) -> None:
         try:

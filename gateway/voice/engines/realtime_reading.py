@@ -126,6 +126,8 @@ def _audio_delta(document: Document) -> tuple[Event, ...]:
         audio = binascii.a2b_base64(_text(document, "delta"))
     except ValueError:
         return ()
+    if not audio:
+        return ()
     return (
         AudioDelta(
             response_id=_text(document, "response_id"),
