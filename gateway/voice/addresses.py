@@ -37,9 +37,9 @@ def recording_address(public_url: str, call: Call) -> str:
     return f"{public_url}{RECORDING}/{call.call_id}?{TENANT}={call.tenant_id}"
 
 
-def tenant_of(query: str) -> UUID | None:
-    """Return the tenant that an address names; None if it names none."""
+def id_of(text: str) -> UUID | None:
+    """Return the tenant or the call that an address names; None if it names none."""
     try:
-        return UUID(query)
+        return UUID(text)
     except ValueError:
         return None

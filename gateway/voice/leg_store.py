@@ -22,15 +22,19 @@ class LegRow:
     dialled_at: datetime
     answered_at: datetime | None
     call_state: str
+    call_epoch: int
+    call_began_at: datetime | None  # its first stream
+    call_minutes_charged: int
 
 
 async def insert_leg(
     connection: Connection, tenant_id: UUID, call_id: UUID, leg: int, *, time_limit_s: int, now: datetime
 ) -> bool:
-    """Note that a person is about to be dialled; False if this leg was dialled before."""
+    """Note that a person is about to be dialled, once for each leg; False if this one has been talked on or is over."""
     made = await connection.fetchval(
         """INSERT INTO call_leg (tenant_id, call_id, leg, time_limit_s, dialled_at) VALUES ($1, $2, $3, $4, $5)
-           ON CONFLICT (tenant_id, call_id, leg) DO NOTHING RETURNING leg""",
+           ON CONFLICT (tenant_id, call_id, leg) DO UPDATE SET time_limit_s = excluded.time_limit_s
+             WHERE call_leg.state = 'dialling' RETURNING leg""",
         tenant_id,
         call_id,
         leg,
@@ -43,7 +47,8 @@ async def insert_leg(
 async def read_leg(connection: Connection, tenant_id: UUID, call_id: UUID, leg: int) -> LegRow | None:
     row = await connection.fetchrow(
         """SELECT leg.leg, leg.state, leg.outcome, leg.time_limit_s, leg.minutes_charged, leg.dialled_at,
-                  leg.answered_at, call.state AS call_state
+                  leg.answered_at, call.state AS call_state, call.lease_epoch AS call_epoch,
+                  call.stream_started_at AS call_began_at, call.minutes_charged AS call_minutes_charged
            FROM call_leg leg JOIN call USING (tenant_id, call_id)
            WHERE leg.tenant_id = $1 AND leg.call_id = $2 AND leg.leg = $3""",
         tenant_id,
@@ -59,6 +64,14 @@ async def next_leg(connection: Connection, tenant_id: UUID, call_id: UUID) -> in
         "SELECT coalesce(max(leg), 0) + 1 FROM call_leg WHERE tenant_id = $1 AND call_id = $2", tenant_id, call_id
     )
     return number
+
+
+async def minutes_charged(connection: Connection, tenant_id: UUID, call_id: UUID) -> int:
+    """Return how many minutes of the caller's own leg have begun."""
+    minutes: int = await connection.fetchval(
+        "SELECT minutes_charged FROM call WHERE tenant_id = $1 AND call_id = $2", tenant_id, call_id
+    )
+    return minutes
 
 
 async def pick_up(
@@ -89,16 +102,30 @@ async def accept(connection: Connection, tenant_id: UUID, call_id: UUID, leg: in
 
 
 async def end_leg(
-    connection: Connection, tenant_id: UUID, call_id: UUID, leg: int, *, outcome: str, now: datetime
-) -> bool:
-    """Note how a leg ended; the first word counts. Returns whether this was it."""
-    ended = await connection.fetchval(
-        """UPDATE call_leg SET state = 'ended', outcome = $4, ended_at = $5
-           WHERE tenant_id = $1 AND call_id = $2 AND leg = $3 AND state <> 'ended' RETURNING leg""",
+    connection: Connection, tenant_id: UUID, call_id: UUID, leg: int, *, said: str, now: datetime
+) -> None:
+    """Note how a leg ended, by Twilio's word for it; the first word counts.
+
+    `completed` is one that a person had taken: of an answering machine that was hung up on, Twilio says so too.
+    """
+    await connection.execute(
+        """UPDATE call_leg SET state = 'ended', ended_at = $5,
+             outcome = CASE WHEN state = 'answered' THEN 'completed' WHEN $4 = 'completed' THEN 'no-answer' ELSE $4 END
+           WHERE tenant_id = $1 AND call_id = $2 AND leg = $3 AND state <> 'ended'""",
         tenant_id,
         call_id,
         leg,
-        outcome,
+        said,
         now,
     )
-    return ended is not None
+
+
+async def go_on(connection: Connection, tenant_id: UUID, call_id: UUID, *, epoch: int) -> None:
+    """Let a call whose person could not be dialled be pumped by the stream that it has."""
+    await connection.execute(
+        """UPDATE call SET state = 'live'
+           WHERE tenant_id = $1 AND call_id = $2 AND lease_epoch = $3 AND state = 'forwarding'""",
+        tenant_id,
+        call_id,
+        epoch,
+    )

@@ -1,0 +1,37 @@
+"""What Twilio tells of a call's end: the backstop that ends what no stream has, and corrects its minutes."""
+
+from typing import Final
+
+from gateway.channels.base import LineAddress
+from gateway.channels.twilio_forms import Fields, whole_number
+from gateway.twilio import calls
+from gateway.voice import call_store
+from gateway.voice.answering import Voice
+from gateway.voice.call_settling import note_duration
+from gateway.voice.ringing import read_ringing
+
+COMPLETED: Final = "completed"  # any other last word means that it was never answered
+
+
+async def call_told(voice: Voice, fields: Fields) -> str:
+    """Note how a call of ours ended; told again, or of somebody else's call, it changes nothing.
+
+    A call that a stream has is ended by that stream, which hears of the end as well and knows what was used.
+    """
+    services, ringing, said = voice.services, read_ringing(fields), fields.get("CallStatus")
+    if ringing is None or said not in calls.FINAL:
+        return ""
+    owner = await voice.directory.find(LineAddress(kind="number", value=ringing.our_number))
+    if owner is None:
+        return ""
+    async with services.db.transaction(owner.tenant_id) as connection:
+        found = await call_store.find_by_sid(connection, owner.tenant_id, ringing.call_sid)
+    if found is None:
+        return ""
+    voice.waiting.drop(found.call_id)
+    duration_s = whole_number(fields.get("CallDuration"))
+    if duration_s is None and said != COMPLETED:
+        duration_s = 0
+    if duration_s is not None:
+        await note_duration(services, owner.tenant_id, ringing.call_sid, duration_s)
+    return ""

@@ -1,0 +1,130 @@
+"""Watching a forwarded call: each next minute of both legs is held before it starts, and charged when it does.
+
+What has happened on the legs other processes may have heard of, so it is read from the rows. A process that dies leaves
+the call's lease to run out, and the sweep ends the call.
+"""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import asyncpg
+import structlog
+
+from gateway.errors import DatabaseUnavailableError, MinuteUnpaidError, StaleLeaseError
+from gateway.services import Services
+from gateway.twilio import calls
+from gateway.voice import call_store, leg_store
+from gateway.voice.answering import Voice
+from gateway.voice.call import Call, MinuteHeld
+from gateway.voice.call_credit import begin_leg_minute, hold_leg_minute, release_leg_minute
+from gateway.voice.call_keys import CALLERS_LEG
+from gateway.voice.leg_minutes import LegMinutes
+from gateway.voice.leg_store import LegRow
+
+log = structlog.get_logger(__name__)
+
+
+def watch(voice: Voice, call: Call, leg: int) -> None:
+    """Begin to watch a call that is being put through; a second watch of the same call is not begun."""
+    if call.call_id in voice.forwards:
+        return
+    task = asyncio.create_task(_watch(voice, call, leg))
+    voice.forwards[call.call_id] = task
+    task.add_done_callback(lambda _: voice.forwards.pop(call.call_id, None))
+
+
+async def _watch(voice: Voice, call: Call, leg: int) -> None:
+    services = voice.services
+    both = {CALLERS_LEG: LegMinutes(), leg: LegMinutes(held=1)}
+    renew_at = services.now()
+    try:
+        while (row := await _read(services, call, leg)) is not None:
+            now = services.now()
+            _take_over(both, row)
+            if not await _keep_up(services, call, both, now):
+                await _cut(services, call)
+                break
+            if now >= renew_at:
+                renew_at = now + timedelta(seconds=services.limits.call_lease_s / 3)
+                if not await _renew(services, call):
+                    break
+            await asyncio.sleep(services.limits.poll_s)
+        await _let_go(services, call, both)
+    except StaleLeaseError:  # a stream has the call again, or it is over
+        return
+    except (DatabaseUnavailableError, asyncpg.PostgresError) as error:
+        # What is charged is charged; the lease runs out and the sweep ends the call.
+        log.error("forwarded_call_lost", call_id=str(call.call_id), error=type(error).__name__)  # noqa: TRY400 - says it all
+
+
+async def _read(services: Services, call: Call, leg: int) -> LegRow | None:
+    """Return the leg while its call is put through by us; None once that is over."""
+    async with services.db.transaction(call.tenant_id) as connection:
+        row = await leg_store.read_leg(connection, call.tenant_id, call.call_id, leg)
+    going_on = row is not None and row.state != "ended" and row.call_state == "forwarding"
+    return row if going_on and row is not None and row.call_epoch == call.account.epoch else None
+
+
+def _take_over(both: dict[int, LegMinutes], row: LegRow) -> None:
+    """Let the minutes know what the rows say: when each leg began, and what is charged already.
+
+    A call that no agent has answered begins with the person's picking up.
+    """
+    caller, person = both[CALLERS_LEG], both[row.leg]
+    caller.started_at = row.call_began_at or row.answered_at
+    person.started_at = row.answered_at
+    for minutes, charged in ((caller, row.call_minutes_charged), (person, row.minutes_charged)):
+        minutes.begun = max(minutes.begun, charged)
+        minutes.held = max(minutes.held, minutes.begun)
+
+
+async def _keep_up(services: Services, call: Call, both: dict[int, LegMinutes], now: datetime) -> bool:
+    """Charge the minutes that have started and hold those that are about to; False if one cannot be paid."""
+    ahead = timedelta(seconds=services.limits.hold_ahead_s)
+    for leg, minutes in both.items():
+        while (minute := minutes.to_begin(now)) is not None:
+            if not await _begin(services, call, leg, minute):
+                return False
+            minutes.begun = minutes.held = minute
+        minute = minutes.to_hold(now, ahead)
+        if minute is not None and await _is_held(services, call, leg, minute):
+            minutes.held = minute
+    return True
+
+
+async def _begin(services: Services, call: Call, leg: int, minute: int) -> bool:
+    """Charge a minute that has started; a last attempt to hold it, if that has failed so far."""
+    if not await _is_held(services, call, leg, minute):
+        return False
+    try:
+        await begin_leg_minute(services, call.account, leg, minute)
+    except MinuteUnpaidError:
+        return False
+    return True
+
+
+async def _is_held(services: Services, call: Call, leg: int, minute: int) -> bool:
+    return isinstance(await hold_leg_minute(services, call.account, leg, minute), MinuteHeld)
+
+
+async def _cut(services: Services, call: Call) -> None:
+    """End a call whose next minute cannot be paid; what is told of its end closes its row."""
+    log.info("forwarded_call_cut", tenant_id=str(call.tenant_id), call_id=str(call.call_id))
+    if services.twilio is not None:
+        ended = await calls.hang_up(services.twilio, call.call_sid)
+        if not calls.is_done(ended):
+            log.warning("call_not_ended", call_id=str(call.call_id), outcome=type(ended).__name__)
+
+
+async def _renew(services: Services, call: Call) -> bool:
+    async with services.db.transaction(call.tenant_id) as connection:
+        return await call_store.renew_lease(
+            connection, call.account, lease_until=services.after(services.limits.call_lease_s)
+        )
+
+
+async def _let_go(services: Services, call: Call, both: dict[int, LegMinutes]) -> None:
+    """Release what is held for minutes that do not begin any more."""
+    for leg, minutes in both.items():
+        if minutes.held > minutes.begun:
+            await release_leg_minute(services, call.account, leg, minutes.held)
