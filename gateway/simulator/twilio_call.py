@@ -6,6 +6,7 @@ Times are milliseconds since the call was placed. What the line does with the ca
 import asyncio
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from gateway.simulator import twilio_call_wire as wire
@@ -19,44 +20,39 @@ POLL_S = 0.005
 FRAME_S = 0.02
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class PlacedCall:
-    """A call from when it rings to its end. What a gateway got wrong on the wire stands in `warnings`."""
+    """A call from when it rings to its end. What a gateway got wrong on the wire stands in `warnings`.
 
-    def __init__(
-        self,
-        *,
-        sid: str,
-        account_sid: str,
-        caller: str,
-        to: str,
-        placed_at: datetime,
-        playout_ms: float,
-        keeps_audio: bool,
-        scale: float,
-    ) -> None:
-        """`playout_ms`: how much later than it arrives audio is heard. `scale`: how fast the account's clock goes."""
-        self.sid = sid
-        self.account_sid = account_sid
-        self.caller = caller
-        self.to = to
-        self.placed_at = placed_at
-        self.playout_ms = playout_ms
-        self.keeps_audio = keeps_audio
-        self.state: CallStatus = "ringing"
-        self.answered_at: float | None = None  # on the loop's clock, as is the next
-        self.ended_at: float | None = None
-        self.end_reason = ""  # "caller", "rest", "document", "rejected", "time limit", "error"
-        self.duration_s: int | None = None  # as Twilio tells it, once it has ended
-        self.time_limit_s: int | None = None  # as the gateway has set it
-        self.legs: list[Leg] = []
-        self.events: list[Happened] = []
-        self.marks: list[MarkEcho] = []
-        self.warnings: list[str] = []
-        self.listener: Listening | None = None
-        self.stream_url: str | None = None  # of the last one
-        self.orders: asyncio.Queue[Document | Ending] = asyncio.Queue()  # what interrupts the running document
-        self.keys: asyncio.Queue[str] = asyncio.Queue()  # pressed while nothing listened
-        self._scale = scale
+    `playout_ms`: how much later than it arrives audio is heard. `scale`: how fast the account's clock goes.
+    """
+
+    sid: str
+    account_sid: str
+    caller: str
+    to: str
+    placed_at: datetime
+    playout_ms: float
+    keeps_audio: bool
+    scale: float
+    state: CallStatus = "ringing"
+    answered_at: float | None = None  # on the loop's clock, as is the next
+    ended_at: float | None = None
+    end_reason: str = ""  # "caller", "rest", "document", "rejected", "time limit", "error"
+    duration_s: int | None = None  # as Twilio tells it, once it has ended
+    time_limit_s: int | None = None  # as the gateway has set it
+    legs: list[Leg] = field(default_factory=list)
+    events: list[Happened] = field(default_factory=list)
+    marks: list[MarkEcho] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    listener: Listening | None = None
+    ear: Callable[[bytes], None] | None = None  # given every 20 ms the audio that was heard meanwhile, if any
+    connection_lost: bool = False  # of what listens, without a word
+    stream_url: str | None = None  # of the last one
+    orders: "asyncio.Queue[Document | Ending]" = field(default_factory=asyncio.Queue)  # interrupt what runs
+    keys: "asyncio.Queue[str]" = field(default_factory=asyncio.Queue)  # pressed while nothing listened
+
+    def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._begun_at = self._loop.time()
         self._mouth = Mouth()
@@ -102,6 +98,7 @@ class PlacedCall:
         """Let the stream's socket go dead without a word: nothing is read or sent any more, and it stays open."""
         if self.listener is None:
             raise RuntimeError("no stream is connected")
+        self.connection_lost = True
         self.listener.lose_connection()
 
     # What was heard.
@@ -184,7 +181,7 @@ class PlacedCall:
             self._limit.cancel()
         begun_at = self._loop.time() if self.answered_at is None else self.answered_at
         self._limit = self._loop.call_at(
-            begun_at + time_limit_s / self._scale, self.order, Ending(status="completed", reason="time limit")
+            begun_at + time_limit_s / self.scale, self.order, Ending(status="completed", reason="time limit")
         )
 
     def hear(self, heard: Sequence[Heard], audio_ms: float = 0.0) -> None:
@@ -207,7 +204,7 @@ class PlacedCall:
 
     def lasted_s(self, answered_at: float | None, ended_at: float | None) -> int:
         """Return a duration as Twilio tells it: started seconds on the account's clock, none for what only rang."""
-        return 0 if answered_at is None or ended_at is None else math.ceil((ended_at - answered_at) * self._scale)
+        return 0 if answered_at is None or ended_at is None else math.ceil((ended_at - answered_at) * self.scale)
 
     def form(self, more: Form = ()) -> Form:
         """Return a webhook of this call as it stands."""

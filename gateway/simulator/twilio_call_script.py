@@ -4,6 +4,7 @@ import asyncio
 
 import aiohttp
 
+from gateway.simulator import twilio_relay
 from gateway.simulator.twilio_call import PlacedCall
 from gateway.simulator.twilio_call_parts import Ending, Leg
 from gateway.simulator.twilio_dialling import Dialling
@@ -101,8 +102,6 @@ class CallerSide:
             return False
 
     async def _relay(self, verb: Relay) -> Form:
-        from gateway.simulator import twilio_relay  # noqa: PLC0415 - a part of its own, which most calls do not need
-
         call = self._call
         try:
             socket = await self._exchange.open_socket(verb.url)
@@ -110,14 +109,15 @@ class CallerSide:
             refused = error.status if isinstance(error, aiohttp.WSServerHandshakeError) else 0
             call.note("stream_refused", str(refused))
             return [("SessionStatus", "failed")]
-        call.stream_url = verb.url
+        call.stream_url, call.connection_lost = verb.url, False
         call.note("relay")
         try:
             handoff = await twilio_relay.serve(self._exchange, call, verb, socket)
         finally:
             call.listener = None
             call.note("relay_ended")
-            await socket.close()
+            if not call.connection_lost:
+                await socket.close()
         more = [("HandoffData", handoff)] if handoff else []
         return [("SessionStatus", "ended" if handoff else "completed"), *more]
 

@@ -51,6 +51,7 @@ class Player:
         self._until_ms = 0.0
         self._heard: list[Heard] = []
         self._heard_bytes = 0
+        self._fresh_at = 0, 0  # piece, and byte of it, from which on nobody has asked
 
     def add(self, audio: bytes, now_ms: float) -> None:
         self._settle(now_ms)
@@ -91,6 +92,17 @@ class Player:
         self._settle(now_ms)
         partly = [] if not self._pieces else _cut(self._pieces[0], now_ms)
         return [*self._heard, *partly]
+
+    def fresh(self, now_ms: float) -> bytes:
+        """Return the audio that was heard since this was asked last, for who listens along."""
+        self._settle(now_ms)
+        at, offset = self._fresh_at
+        partly = _cut(self._pieces[0], now_ms) if self._pieces else []
+        heard = [one.audio for one in (*self._heard[at:], *partly)]
+        if not heard:
+            return b""
+        self._fresh_at = len(self._heard), len(heard[-1]) if partly else 0
+        return b"".join(heard)[offset:]
 
     def heard_ms(self, now_ms: float) -> float:
         self._settle(now_ms)

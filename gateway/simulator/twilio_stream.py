@@ -73,6 +73,8 @@ class StreamLeg:
         """Send the caller's next 20 ms."""
         if not self.takes_audio:
             return
+        if self._call.ear is not None and (audio := self._player.fresh(self._call.now_ms())):
+            self._call.ear(audio)
         self._chunk += 1
         payload = self._call.take_payload()
         await self._send(

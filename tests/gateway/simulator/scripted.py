@@ -67,6 +67,8 @@ class Streamed:
         return [frame["event"] for frame in self.frames]
 
     def take(self, text: str) -> None:
+        if '"setup"' in text:
+            return
         frame, now_s = json.loads(text), asyncio.get_running_loop().time()
         self.sequence.append(frame.get("sequenceNumber"))
         if frame["event"] == "media":
@@ -90,6 +92,7 @@ class Scripted:
     streams: list[Streamed] = field(default_factory=list)
     talk: Talk | None = None
     refuses_streams: bool = False
+    ends_relays_with: str | None = None
 
     def says(self, path: str, verbs: str) -> None:
         self.documents[path] = f"<Response>{verbs}</Response>"
@@ -111,6 +114,8 @@ class Scripted:
             return web.Response(status=403)
         socket = web.WebSocketResponse(autoping=True)
         await socket.prepare(request)
+        if self.ends_relays_with is not None:
+            await socket.send_json({"type": "end", "handoffData": self.ends_relays_with})
         streamed = Streamed(request.path, signed, socket)
         talking: asyncio.Task[None] | None = None
         async for message in socket:

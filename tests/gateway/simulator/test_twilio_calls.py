@@ -204,6 +204,23 @@ async def test_the_last_word_may_be_said_twice(twilio: FakeTwilio, gateway: Scri
     assert len(gateway.posts("/status")) == 2
 
 
+async def test_a_relay_is_connected_and_what_it_hands_over_is_told(twilio: FakeTwilio, gateway: Scripted) -> None:
+    relay = (
+        '<Connect action="/after"><ConversationRelay url="wss://gw.example/media/token-1" language="de-DE"/></Connect>'
+    )
+    gateway.says("/voice", relay)
+    gateway.says("/after", "<Hangup/>")
+    gateway.ends_relays_with = "goodbye"
+    await ended(twilio.calls.place(KIM, OURS), twilio)
+    told = gateway.posts("/after")[0]
+    assert (told["SessionStatus"], told["HandoffData"]) == ("ended", "goodbye")
+    gateway.refuses_streams = True
+    call = twilio.calls.place(KIM, OURS)
+    await ended(call, twilio)
+    assert gateway.posts("/after")[1]["SessionStatus"] == "failed"
+    assert [one.detail for one in call.happened("stream_refused")] == ["403"]
+
+
 async def test_a_caller_waits_until_something_happens(twilio: FakeTwilio, gateway: Scripted) -> None:
     gateway.says("/voice", '<Say>Guten Tag.</Say><Pause length="100"/>')
     call = await Caller(twilio, business=OURS, number=KIM).call()

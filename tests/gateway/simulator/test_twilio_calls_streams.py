@@ -286,6 +286,16 @@ async def test_a_long_call_may_forget_what_it_heard(twilio: FakeTwilio, gateway:
     assert call.heard_ms == 60
 
 
+async def test_who_listens_along_hears_what_the_caller_hears(twilio: FakeTwilio, gateway: Scripted) -> None:
+    call, stream = await connected(twilio, gateway)
+    overheard: list[bytes] = []
+    call.ear = overheard.append
+    await stream.play(tone(100))
+    await call.wait_for(lambda _: b"".join(overheard) == tone(100))
+    assert len(overheard) >= 3
+    await call.hang_up()
+
+
 async def test_many_calls_keep_their_pace_side_by_side(twilio: FakeTwilio, gateway: Scripted) -> None:
     calls = [twilio.calls.place(KIM, OURS) for _ in range(20)]
     for call in calls:
