@@ -188,8 +188,9 @@ class CallMeter:
         self._answered(minute, now_ms)
 
     def stop_audio(self, now_ms: int) -> None:
-        """Count nothing more and ask for nothing more: the notice begins, or the stream is closed."""
-        self._counts, self._looked_ms = "nothing", max(self._looked_ms, now_ms)
+        """Count and ask for nothing more: the notice begins, or the stream is closed."""
+        del now_ms  # nothing that came before is lost
+        self._counts = "nothing"
 
     def close(self, now_ms: int) -> list[MeterEffect]:
         """Return the last settlement, and what time has brought before it. Nothing counts after that."""
@@ -214,8 +215,7 @@ class CallMeter:
             return
         yield self._ends_ms - self._hold_ahead_ms
         yield from self._again.values()
-        for asked_ms in self._asked.values():
-            yield asked_ms + ANSWER_MS
+        yield from (asked_ms + ANSWER_MS for asked_ms in self._asked.values())
         if not self._is_cut_off and self._is_lacking(now_ms):
             yield max(self._stops_ms(now_ms), self._looked_ms + 1)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.voice.hearing import Hearing
+from gateway.voice.media_stream import FRAME_MS
 
 STEP_MS: Final = 100  # what leaves at once while more waits: fewer frames, and still a small part of the lead
 UNDERRUN_MS: Final = 120  # less than that ahead in the middle of an item, and the network's jitter may be heard
@@ -23,20 +24,24 @@ class Pace:
     underruns: int = 0
     was_ahead: bool = False  # far enough, since it last was not
 
+    @property
+    def _step_ms(self) -> int:
+        return max(FRAME_MS, min(STEP_MS, self.burst_ms // 2))
+
     def room_ms(self, wanted_ms: int, now_ms: int) -> int:
         """Return how much may be sent now of what waits; nothing if it is not worth a frame yet."""
         ahead_ms = self.hearing.ends_ms - now_ms
         if ahead_ms < 0:
             return self.burst_ms
         room = min(self.lead_ms, self.burst_ms + now_ms - self.hearing.stretch_began_ms) - ahead_ms
-        return room if room >= min(wanted_ms, STEP_MS, self.burst_ms) else 0
+        return room if room >= min(wanted_ms, self._step_ms) else 0
 
     def due_ms(self, wanted_ms: int, now_ms: int) -> int:
         """Return when there is room for some of what waits."""
         ends_ms = self.hearing.ends_ms
         if ends_ms < now_ms:
             return now_ms
-        reaches_ms = ends_ms + min(wanted_ms, STEP_MS, self.burst_ms)
+        reaches_ms = ends_ms + min(wanted_ms, self._step_ms)
         in_burst = -(-(reaches_ms + self.hearing.stretch_began_ms - self.burst_ms) // 2)
         return max(now_ms, reaches_ms - self.lead_ms, in_burst)
 

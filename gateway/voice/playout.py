@@ -9,25 +9,18 @@ before. All times are milliseconds on the call's clock.
 """
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
+from gateway.voice.audio_item import AudioItem, HeardItem, ItemKey, together
 from gateway.voice.hearing import Hearing
 from gateway.voice.marks import Marks
-from gateway.voice.media_stream import BYTES_PER_MS, FRAME_BYTES, FRAME_MS
+from gateway.voice.media_stream import FRAME_MS
 from gateway.voice.pacing import Pace
 
-SILENCE: Final = b"\xff"  # mu-law
+__all__ = ["HeardItem", "ItemKey", "PlaceMark", "Play", "Playout"]
+
 ITEMS_KEPT: Final = 50
-
-
-@dataclass(frozen=True, slots=True)
-class ItemKey:
-    """An audio item, as the engine names it; a notice of ours has a name of our own."""
-
-    item_id: str
-    content_index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,49 +35,6 @@ class PlaceMark:
     """Send this mark, behind the audio before it."""
 
     name: str
-
-
-@dataclass(frozen=True, slots=True)
-class HeardItem:
-    """How much of an item the caller heard, of what was sent to him, of what the engine gave: each at most the next."""
-
-    key: ItemKey
-    heard_ms: int
-    sent_ms: int
-    received_ms: int
-    billable: bool
-
-
-@dataclass(slots=True)
-class _Item:
-    key: ItemKey
-    number: int
-    billable: bool
-    waiting: bytearray = field(default_factory=bytearray)
-    received_bytes: int = 0
-    sent_ms: int = 0  # with what pads its last frame
-    marked_ms: int = 0
-    begins_at: int = 0  # its position, once some of it was sent
-    finished: bool = False
-    muted: bool = False
-    heard_ms: int | None = None  # once that is final
-
-    @property
-    def received_ms(self) -> int:
-        return self.received_bytes // BYTES_PER_MS
-
-    @property
-    def sendable_ms(self) -> int:
-        return len(self.waiting) // FRAME_BYTES * FRAME_MS
-
-    def heard_at(self, position: int) -> int:
-        """Return what was heard of it when the caller has heard up to a position; padding is nothing to hear."""
-        if self.heard_ms is not None:
-            return self.heard_ms
-        return max(0, min(position - self.begins_at, self.sent_ms, self.received_ms)) if self.sent_ms else 0
-
-    def is_over(self, position: int) -> bool:
-        return self.finished and not self.waiting and position >= self.begins_at + self.sent_ms
 
 
 class Playout:
@@ -104,10 +54,10 @@ class Playout:
         self._marks = Marks()
         self._hearing = Hearing(self._marks, ack_grace_ms=ack_grace_ms)
         self._pace = Pace(self._hearing, lead_ms, burst_ms)
-        self._items: dict[ItemKey, _Item] = {}
+        self._items: dict[ItemKey, AudioItem] = {}
         self._numbers = 0
-        self._queue: deque[_Item] = deque()  # not yet sent in full
-        self._unheard: deque[_Item] = deque()  # not yet heard in full: the queue, and what was sent before
+        self._queue: deque[AudioItem] = deque()  # not yet sent in full
+        self._unheard: deque[AudioItem] = deque()  # not yet heard in full: the queue, and what was sent before
         self._billed_ms = 0  # of items whose heard time is final
         self._billable_heard_ms = 0
 
@@ -132,18 +82,17 @@ class Playout:
         item = self._items.get(key)
         if item is None:
             item = self._begin(key, now_ms, billable=billable)
-        if item.muted or item.finished:
+        if item.finished:
             self.late_deltas += 1
-            return
-        item.waiting += audio
-        item.received_bytes += len(audio)
+        else:
+            item.take(audio)
 
     def finish(self, key: ItemKey, now_ms: int) -> None:
         """Note that an item is complete: its last frame is filled up with silence."""
         del now_ms  # as everything that happens to a machine, it happens at a time
         item = self._items.get(key)
         if item is not None and not item.finished:
-            _complete(item)
+            item.finish()
 
     def due(self, now_ms: int) -> list[Play | PlaceMark]:
         """Return what is to be sent now, in this order."""
@@ -192,21 +141,20 @@ class Playout:
         cut = tuple(self._unheard)
         for item in cut:
             item.heard_ms = item.heard_at(position)
-            item.muted = item.finished = True
-            item.waiting.clear()
+            item.drop()
             self._billed_ms += item.heard_ms if item.billable else 0
         self._queue.clear()
         self._unheard.clear()
         self._marks.begin_generation()
         self._hearing.clear()
         self._pace.was_ahead = False
-        return tuple(_told(item, 0) for item in cut)
+        return tuple(item.told(position) for item in cut)
 
     def heard_of(self, item_id: str, now_ms: int) -> HeardItem | None:
         """Return how much was heard of an item, all its parts together; None for one of long ago, or never seen."""
         position = self._hearing.heard(now_ms)
-        parts = [_told(item, position) for key, item in self._items.items() if key.item_id == item_id]
-        return _together(parts) if parts else None
+        parts = [item.told(position) for key, item in self._items.items() if key.item_id == item_id]
+        return together(parts) if parts else None
 
     def billable_heard_ms(self, now_ms: int) -> int:
         """Return how much agent audio the caller has heard in the call; it never falls and is never more than sent."""
@@ -231,43 +179,39 @@ class Playout:
         if item is None:
             item = self._remember(key, billable=False)
             item.heard_ms = 0
-        item.waiting.clear()
-        item.muted = item.finished = True
+        item.drop()
 
-    def _begin(self, key: ItemKey, now_ms: int, *, billable: bool) -> _Item:
+    def _begin(self, key: ItemKey, now_ms: int, *, billable: bool) -> AudioItem:
         if self._queue:
-            _complete(self._queue[-1])
+            self._queue[-1].finish()
         self._advance(now_ms)
         item = self._remember(key, billable=billable)
         self._queue.append(item)
         self._unheard.append(item)
         return item
 
-    def _remember(self, key: ItemKey, *, billable: bool) -> _Item:
+    def _remember(self, key: ItemKey, *, billable: bool) -> AudioItem:
         """Return a new item, and forget the oldest of those that are done with."""
         if len(self._items) >= ITEMS_KEPT:
             done = (key for key, old in self._items.items() if old.heard_ms is not None)
             self._items.pop(next(done, key), None)
         self._numbers += 1
-        item = self._items[key] = _Item(key, self._numbers, billable)
+        item = self._items[key] = AudioItem(key, self._numbers, billable)
         return item
 
-    def _send(self, item: _Item, audio_ms: int, now_ms: int, out: list[Play | PlaceMark]) -> None:
+    def _send(self, item: AudioItem, audio_ms: int, now_ms: int, out: list[Play | PlaceMark]) -> None:
         """Send some of an item, at most up to the next place for a mark."""
         to_mark = self._mark_every_ms - item.sent_ms % self._mark_every_ms
         if self._hearing.ends_ms < now_ms:
             to_mark = FRAME_MS  # an early mark tells when the caller begins to hear
         audio_ms = min(audio_ms, to_mark)
-        if not item.sent_ms:
-            item.begins_at = self._hearing.sent
-        self._pace.send(audio_ms, now_ms, goes_on=item.sent_ms > 0)
-        out.append(Play(bytes(item.waiting[: audio_ms * BYTES_PER_MS])))
-        del item.waiting[: audio_ms * BYTES_PER_MS]
-        item.sent_ms += audio_ms
+        goes_on = item.sent_ms > 0
+        out.append(Play(item.send(audio_ms, self._hearing.sent)))
+        self._pace.send(audio_ms, now_ms, goes_on=goes_on)
         if audio_ms == to_mark:
             self._mark(item, out)
 
-    def _mark(self, item: _Item, out: list[Play | PlaceMark]) -> None:
+    def _mark(self, item: AudioItem, out: list[Play | PlaceMark]) -> None:
         if item.sent_ms > item.marked_ms:
             item.marked_ms = item.sent_ms
             out.append(PlaceMark(self._marks.place(item.number, item.sent_ms, self._hearing.sent)))
@@ -283,23 +227,3 @@ class Playout:
             item.heard_ms = item.heard_at(surely)
             self._billed_ms += item.heard_ms if item.billable else 0
         return self._hearing.heard(now_ms)
-
-
-def _complete(item: _Item) -> None:
-    item.finished = True
-    item.waiting += SILENCE * (-len(item.waiting) % FRAME_BYTES)
-
-
-def _told(item: _Item, position: int) -> HeardItem:
-    received = item.received_ms
-    return HeardItem(item.key, item.heard_at(position), min(item.sent_ms, received), received, item.billable)
-
-
-def _together(parts: Sequence[HeardItem]) -> HeardItem:
-    return HeardItem(
-        parts[0].key,
-        sum(part.heard_ms for part in parts),
-        sum(part.sent_ms for part in parts),
-        sum(part.received_ms for part in parts),
-        any(part.billable for part in parts),
-    )
