@@ -50,7 +50,7 @@ async def insert_call(
                              call_sid, caller, engine, rate_card, lease_until, offered_at, state, end_reason, ended_at)
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
                    CASE WHEN $14::text IS NULL THEN 'offered' ELSE 'declined' END, $14,
-                   CASE WHEN $14 IS NULL THEN NULL ELSE $13 END)
+                   CASE WHEN $14 IS NULL THEN NULL ELSE $13::timestamptz END)
            ON CONFLICT (tenant_id, call_sid) DO NOTHING RETURNING call_id""",
         account.tenant_id,
         account.call_id,
