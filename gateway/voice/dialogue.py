@@ -53,6 +53,7 @@ class Dialogue:
         self._wrapping_up = self._warned = False
         self._moves_by_ms: int | None = None
         self._failures = 0
+        self._looked_ms = 0  # when it was last told or asked anything
 
     @property
     def state(self) -> str:
@@ -74,12 +75,14 @@ class Dialogue:
             return self._leaving.caller_gone(now_ms)
         if self._leaving.is_done:
             return self._come_back(event, now_ms)
+        self._looked_ms = now_ms
         return [*self._turns.observe(now_ms), *self._on(event, now_ms), *self._settle(now_ms)]
 
     def due(self, now_ms: int) -> Effects:
         """Return what is to be done because of the time."""
         if self._leaving.is_done:
             return []
+        self._looked_ms = now_ms
         effects = self._turns.observe(now_ms)
         for at_ms, act in list(self._deadlines(now_ms)):
             if at_ms is not None and at_ms <= now_ms and not self._leaving.is_done:
@@ -90,9 +93,9 @@ class Dialogue:
         """Return when something is due, if nothing happens before; None: the call is over."""
         if self._leaving.is_done:
             return None
-        acts = [max(at_ms, now_ms) for at_ms, _ in self._deadlines(now_ms) if at_ms is not None]
-        looks = [at_ms for at_ms in self._looks(now_ms) if at_ms is not None and at_ms > now_ms]
-        return min(acts + looks, default=None)
+        acts = [at_ms for at_ms, _ in self._deadlines(now_ms) if at_ms is not None]
+        looks = [at_ms for at_ms in self._looks(now_ms) if at_ms is not None and at_ms > self._looked_ms]
+        return max(now_ms, min(acts + looks))
 
     def _deadlines(self, now_ms: int) -> Iterator[tuple[int | None, Callable[[int], Effects]]]:
         """Yield what is to be done when; doing it moves its time on."""
@@ -110,7 +113,7 @@ class Dialogue:
 
     def _looks(self, now_ms: int) -> Iterator[int | None]:
         """Yield when to look whether something has come to its end."""
-        yield self._turns.speech.look_again_ms(now_ms)
+        yield self._turns.speech.look_again_ms(now_ms, self._looked_ms)
         yield self._turns.answers.look_again_ms
         yield self.sessions.rotate_ms
         yield self._moves_by_ms

@@ -131,8 +131,8 @@ class Speech:
     def is_playing(self, now_ms: int) -> bool:
         return self.playout.is_playing(now_ms)
 
-    def look_again_ms(self, now_ms: int) -> int | None:
-        """Return when we may have fallen silent; None: we are."""
-        if not self.playout.is_playing(now_ms):
+    def look_again_ms(self, now_ms: int, looked_ms: int) -> int | None:
+        """Return when we may have fallen silent, as nobody has looked since `looked_ms`; None: it was seen."""
+        if not self._saying and not self.playout.is_playing(now_ms):
             return None
-        return max(self.playout.playing_until_ms(now_ms), now_ms + LOOK_AGAIN_MS)
+        return max(self.playout.playing_until_ms(now_ms), looked_ms + LOOK_AGAIN_MS)
