@@ -59,6 +59,7 @@ async def fake_openai(*script: Respond) -> AsyncIterator[FakeOpenAI]:
     app = web.Application(client_max_size=64 * 1024 * 1024)
     app.router.add_post("/v1/chat/completions", server.respond)
     app.router.add_post("/v1/audio/transcriptions", server.respond)
+    app.router.add_post("/v1/audio/speech", server.respond)
     runner = web.AppRunner(app, shutdown_timeout=1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

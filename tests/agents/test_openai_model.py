@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from agents.model import ChatMessage, ChatModel, ChatReply, Image, ToolCall, ToolDefinition, Transcriber
+from agents.model import ChatMessage, ChatModel, ChatReply, Image, Speaker, ToolCall, ToolDefinition, Transcriber
 from agents.openai_model import OpenAIModel
 from tests.agents.fake_openai import (
     PATIENT_S,
@@ -29,9 +29,9 @@ async def reply_to(*script: Respond) -> ChatReply:
         return await model.complete(question(), timeout_s=PATIENT_S)
 
 
-def test_it_is_both_a_chat_model_and_a_transcriber() -> None:
+def test_it_is_a_chat_model_a_transcriber_and_a_speaker() -> None:
     model = OpenAIModel("sk-secret", None)
-    seams: tuple[ChatModel, Transcriber] = (model, model)
+    seams: tuple[ChatModel, Transcriber, Speaker] = (model, model, model)
     assert "sk-secret" not in repr(seams)
 
 
