@@ -2,6 +2,9 @@
 
 import sys
 from collections.abc import Sequence
+from typing import Final
+
+_WIDE: Final = 10_000  # characters: more than any row has
 
 
 def print_json(document: object) -> None:
@@ -26,8 +29,9 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right
     for row in rows:
         table.add_row(*(Text(_printable(cell)) for cell in row))  # Text: what owners wrote is no markup
     console = Console(file=sys.stdout, highlight=False)
-    # Into a pipe or a file a table is as wide as it needs to be.
-    console.print(table, width=None if console.is_terminal else max(console.measure(table).maximum, 80))
+    if not console.is_terminal:  # into a pipe or a file a table is as wide as it needs to be
+        console.width = max(console.measure(table, options=console.options.update(width=_WIDE)).maximum, 80)
+    console.print(table)
 
 
 def _printable(text: str) -> str:

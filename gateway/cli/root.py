@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from gateway.cli.arguments import Json, TenantArgument
+from gateway.cli.call_app import app as call_app
 from gateway.cli.number_app import app as number_app
 from gateway.cli.outlook_app import app as outlook_app
 from gateway.cli.plan_app import invoice_app, plan_app
@@ -31,6 +32,7 @@ app.add_typer(apikey_app, name="apikey")
 app.add_typer(secrets_app, name="secrets")
 app.add_typer(webhook_app, name="webhook")
 app.add_typer(number_app, name="number")
+app.add_typer(call_app, name="call")
 app.add_typer(plan_app, name="plan")
 app.add_typer(invoice_app, name="invoice")
 app.add_typer(outlook_app)
