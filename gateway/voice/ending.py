@@ -1,15 +1,20 @@
 """What Twilio tells of a call's end: the backstop that ends what no stream has, and corrects its minutes."""
 
+from collections.abc import Mapping
 from typing import Final
+from uuid import UUID
 
 from gateway.channels.base import LineAddress
 from gateway.channels.twilio_forms import Fields, whole_number
 from gateway.twilio import calls
 from gateway.voice import call_store
 from gateway.voice.answering import Voice
-from gateway.voice.call_settling import note_duration
+from gateway.voice.call_settling import end_call, note_duration
+from gateway.voice.call_store import FoundCall
 from gateway.voice.ringing import read_ringing
 
+# A call that no stream has, and why it is over.
+UNPUMPED: Final[Mapping[str, str]] = {"offered": "not_connected", "away": "not_resumed", "forwarding": "forwarded"}
 COMPLETED: Final = "completed"  # any other last word means that it was never answered
 
 
@@ -29,9 +34,18 @@ async def call_told(voice: Voice, fields: Fields) -> str:
     if found is None:
         return ""
     voice.waiting.drop(found.call_id)
+    await _end_unpumped(voice, owner.tenant_id, found)
     duration_s = whole_number(fields.get("CallDuration"))
     if duration_s is None and said != COMPLETED:
         duration_s = 0
     if duration_s is not None:
         await note_duration(services, owner.tenant_id, ringing.call_sid, duration_s)
     return ""
+
+
+async def _end_unpumped(voice: Voice, tenant_id: UUID, found: FoundCall) -> None:
+    reason, services = UNPUMPED.get(found.state), voice.services
+    if reason is not None:
+        async with services.db.transaction(tenant_id) as connection:
+            call = await call_store.load_call(connection, tenant_id, found.call_id, services.versions)
+        await end_call(services, call.account, reason=reason, figures={}, provider_usage={})
