@@ -59,10 +59,9 @@ VOICE_TEXTS: Mapping[str, Mapping[Language, str]] = {
         "en": "Hello! We cannot take your call right now. Please call again later.",
     },
     "recording_text": {
-        "de": "Dürfen wir dieses Gespräch aufzeichnen? Wenn ja, drücken Sie bitte die Eins. Sonst sprechen Sie einfach "
-        "weiter, dann wird nichts aufgezeichnet.",
-        "en": "May we record this call? If so, please press one. Otherwise just go on speaking, and nothing is "
-        "recorded.",
+        "de": "Dürfen wir dieses Gespräch aufzeichnen? Wenn ja, sagen Sie Ja, oder drücken Sie die Eins. Sonst wird "
+        "nichts aufgezeichnet.",
+        "en": "May we record this call? If so, say yes, or press one. Otherwise nothing is recorded.",
     },
     "whisper_text": {
         "de": "Ein Anruf Ihrer digitalen Assistentin. Drücken Sie die Eins, um ihn anzunehmen.",

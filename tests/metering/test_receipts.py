@@ -3,7 +3,7 @@ from uuid import UUID
 
 from gateway.db import Database
 from metering.rates import Item, Line
-from metering.receipts import conversation_total, list_receipts, read_receipt, receipts_by_id
+from metering.receipts import conversation_total, list_receipts, read_receipt, receipts_by_id, totals_by_prefix
 from tests.metering.spending import Spending, some_id
 
 AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
@@ -46,6 +46,27 @@ async def test_a_receipt_and_its_conversation_know_what_was_given_back(db: Datab
     assert receipt is not None
     assert (receipt.total_millicredits, receipt.refunded_millicredits) == (54_000, 6_000)
     assert (total, nothing) == (2 * 54_000 - 6_000, 0)
+
+
+async def test_what_keys_with_a_beginning_in_common_cost_is_summed_in_the_order_asked_for(db: Database) -> None:
+    spending = Spending(db, some_id())
+    await spending.grant(1_000_000, AT)
+    conversation_id = some_id()
+    first = await spending.charge(LINES, AT, conversation_id=conversation_id)
+    second = await spending.charge(LINES, AT, conversation_id=conversation_id)
+    await spending.refund(first, [Line(Item.CHAT_OUTPUT, 5, 200)], AT, part=0)
+    async with db.transaction(spending.tenant_id) as connection:
+        receipts = await receipts_by_id(connection, spending.tenant_id, [first, second])
+        wanted = [
+            (conversation_id, receipts[second].charge_key),
+            (some_id(), receipts[first].charge_key),
+            (conversation_id, receipts[first].charge_key),
+            (conversation_id, ""),
+        ]
+        totals = await totals_by_prefix(connection, spending.tenant_id, wanted)
+        none = await totals_by_prefix(connection, spending.tenant_id, [])
+    assert totals == [54_000, 0, 53_000, 107_000]
+    assert none == []
 
 
 async def test_pages_walk_receipts_from_the_newest_exactly_once(db: Database) -> None:
