@@ -42,7 +42,13 @@ class FakeTwilio(TwilioAccount):
         super().__init__(account_sid=account_sid, auth_token=auth_token, public_url=public_url, gateway_url=gateway_url)
         self.numbers = Numbers(self)
         for number in numbers:
-            self.numbers.add(number, "mobile", sms_url=self.messages_url)
+            self.numbers.add(
+                number,
+                "mobile",
+                sms_url=self.messages_url,
+                voice_url=self.voice_url,
+                status_callback=self.voice_status_url,
+            )
         self.whatsapp_senders = set(whatsapp_senders)
         self.media = MediaShelf(self)
         self.callbacks = Callbacks(self)

@@ -13,6 +13,8 @@ from gateway.simulator.twilio_wire import Message
 
 WINDOW = timedelta(hours=24)
 MESSAGES_PATH = "/webhooks/twilio/messages#rc=3&rp=all"
+VOICE_PATH = "/webhooks/twilio/voice"
+VOICE_STATUS_PATH = "/webhooks/twilio/voice/status"
 SID_DIGITS = 32
 
 
@@ -26,6 +28,8 @@ class TwilioAccount:
         self.auth_token = auth_token
         self.public_url = public_url.rstrip("/")
         self.messages_url = self.public_url + MESSAGES_PATH
+        self.voice_url = self.public_url + VOICE_PATH
+        self.voice_status_url = self.public_url + VOICE_STATUS_PATH
         self.postman = Postman(auth_token, reach=self.reach)
         self.faults = TwilioFaults()
         self.messages: dict[str, Message] = {}  # by sid, in both directions

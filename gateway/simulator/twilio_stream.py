@@ -140,7 +140,6 @@ class StreamLeg:
             self._timer.cancel()
         for task in (self._reading, *self._echoes):
             task.cancel()
-        self._player.clear(now_ms)
         call.listener = None
         call.hear(self._player.heard(now_ms), self._player.heard_ms(now_ms))
         call.fall_silent()

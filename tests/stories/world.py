@@ -18,7 +18,6 @@ from gateway.identity import create_api_key
 from gateway.limits import Limits
 from gateway.line_file import parse_tenant_file
 from gateway.lines import apply_file
-from gateway.number_purchase import VOICE_PATH, VOICE_STATUS_PATH
 from gateway.services import Services
 from gateway.simulator.caller import Caller
 from gateway.simulator.customer import Customer
@@ -135,8 +134,8 @@ class World:
             business.display_number,
             "mobile",
             sms_url=self.twilio.messages_url,
-            voice_url=PUBLIC_URL + VOICE_PATH,
-            status_callback=PUBLIC_URL + VOICE_STATUS_PATH,
+            voice_url=self.twilio.voice_url,
+            status_callback=self.twilio.voice_status_url,
         )
         self.twilio.whatsapp_senders.add(business.display_number)
         services = self.services

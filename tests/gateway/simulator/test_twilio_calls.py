@@ -1,5 +1,6 @@
 """Calls at the simulated Twilio: what it asks, which documents it follows, and what it reports in the end."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -181,6 +182,18 @@ async def test_the_last_time_limit_ends_the_call(twilio: FakeTwilio, gateway: Sc
     assert call.duration_s is not None
     assert call.duration_s >= 60
     assert gateway.posts("/status")[0]["CallDuration"] == str(call.duration_s)
+
+
+async def test_a_later_limit_replaces_an_earlier_one(twilio: FakeTwilio, gateway: Scripted, rest: TwilioRest) -> None:
+    twilio.calls.scale = 1_000.0
+    gateway.says("/voice", '<Pause length="100000"/>')
+    call = twilio.calls.place(KIM, OURS)
+    await call.wait_for(lambda one: one.answered_at is not None)
+    await limit(rest, call.sid, 400)
+    await limit(rest, call.sid, 90_000)
+    await asyncio.sleep(0.5)
+    assert not call.is_over
+    await call.hang_up()
 
 
 async def test_updates_may_fail_or_lose_their_answer_or_be_slow(

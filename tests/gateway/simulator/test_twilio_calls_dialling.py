@@ -95,9 +95,12 @@ async def test_a_machine_presses_nothing_and_is_hung_up_on(twilio: FakeTwilio, g
     assert call.legs[0].said == ["Anruf von Kim."]
 
 
-async def test_the_time_that_was_given_ends_the_conversation(twilio: FakeTwilio, gateway: Scripted) -> None:
+@pytest.mark.parametrize("talks_s", [None, 3_600.0])
+async def test_the_time_that_was_given_ends_the_conversation(
+    twilio: FakeTwilio, gateway: Scripted, talks_s: float | None
+) -> None:
     twilio.calls.scale = 1_000.0
-    twilio.calls.answers[BOSS] = Answer(after_s=0)
+    twilio.calls.answers[BOSS] = Answer(after_s=0, talks_s=talks_s)
     await ended(twilio)
     [told] = gateway.posts("/dialled")
     assert told["DialCallStatus"] == "completed"

@@ -54,6 +54,16 @@ def test_a_clear_keeps_what_was_heard_and_returns_the_marks_that_were_not() -> N
     assert player.due(1_000) == []
 
 
+def test_what_comes_after_a_clear_does_not_wait_for_what_was_dropped() -> None:
+    player = Player(delay_ms=50)
+    player.add(tone(10_000), 0)
+    player.clear(100)
+    player.add(tone(10), 120)
+    player.mark("next", 120)
+    assert player.next_due_ms() == 180
+    assert [one.begins_ms for one in player.heard(1_000)] == [50, 170]
+
+
 def test_who_listens_along_gets_every_byte_once() -> None:
     player = Player(delay_ms=50)
     assert player.fresh(0) == b""
