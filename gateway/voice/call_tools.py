@@ -32,6 +32,7 @@ from metering.connection import Connection
 
 NOT_NOW: Final = "Error: this does not work at the moment"
 TOO_MANY: Final = f"Error: not run, for only {CALLS_PER_ROUND_MAX} calls are run in one answer"
+KEPT: Final = 7  # toolboxes of earlier answers: a tool may still be at work in one
 # Only a tool's limits are taken from it: the engine asks the model, and answers for its rounds.
 _POLICY: Final = ModelPolicy(model="", fallback_model=None, max_output_tokens=0)
 
@@ -101,7 +102,7 @@ class CallTools:
                 turn_id = uuid5(self._call.call_id, response_id)
                 context, recorded = await tool_context(self._services, self._call, turn_id)
                 toolbox = Toolbox(self._tools, context, _POLICY, recorded)
-                self._toolboxes = {response_id: toolbox} | dict(list(self._toolboxes.items())[-1:])
+                self._toolboxes = {response_id: toolbox} | dict(list(self._toolboxes.items())[:KEPT])
             return toolbox
 
 
