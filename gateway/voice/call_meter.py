@@ -52,9 +52,8 @@ class CallMeter:
     """One call's meter.
 
     `first_held_millicredits`: held for the audio of the minute that begins with the stream; none does where a resumed
-    meter's minute still runs. `notice_ms`: how long the notice is that a call without credits ends with. `count`: audio
-    streamed and heard, or the tokens of a text engine; the other kind counts nothing. `minute`, `input_tokens` and
-    `output_tokens` are the call's so far, settled or not.
+    meter's minute still runs. `notice_ms`: how long the notice is that ends a call without credits. `count`: audio
+    streamed and heard, or a text engine's tokens; the other kind counts nothing. `minute` is the one that runs.
     """
 
     def __init__(
@@ -235,7 +234,8 @@ class CallMeter:
             self.minute += 1
             self._hold, self._next, self._is_refused = self._next, None, False
             self._ends_ms += MINUTE_MS
-            self._again.setdefault(self.minute, now_ms + RETRY_MS)
+            if not self._hold.full:
+                self._again.setdefault(self.minute, now_ms + RETRY_MS)
             yield BeginMinute(self.minute)
 
     def _settle(self) -> Iterator[MeterEffect]:
@@ -282,7 +282,8 @@ class CallMeter:
 
     def _lasts(self, now_ms: int) -> bool:
         """Tell whether the minute's hold pays to its end, if both always speak."""
-        return self._hold is None or self._hold.full or self._pays_ms(self._hold) >= self._ends_ms - now_ms
+        hold, left_ms = self._hold, self._ends_ms - now_ms
+        return hold is None or hold.full or self._tally.pays_ms(self._rates, hold.millicredits) >= left_ms
 
     def _stops_ms(self, now_ms: int) -> int:
         """Return when the audio must stop, if both always speak and nothing more can be held."""
@@ -294,7 +295,5 @@ class CallMeter:
                 stops_ms = min(stops_ms, self._ends_ms + max(0, pays_ms - AUDIO_LEFT_MS))
         if self._hold is None or self._hold.full or (self._next is not None and self._lasts(now_ms)):
             return stops_ms
-        return min(stops_ms, now_ms + self._pays_ms(self._hold) - AUDIO_LEFT_MS)
-
-    def _pays_ms(self, hold: AudioHold) -> int:
-        return self._rates.pays_ms(self._tally.left(self._rates, hold.millicredits))
+        pays_ms = self._tally.pays_ms(self._rates, self._hold.millicredits)
+        return min(stops_ms, now_ms + pays_ms - AUDIO_LEFT_MS)

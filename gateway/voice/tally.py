@@ -57,11 +57,16 @@ class Tally:
         """Return what a minute's hold pays beyond what is unsettled; below zero if it does not pay that."""
         return held - rates.cost(*self.unsettled())
 
+    def pays_ms(self, rates: VoiceRates, held: int) -> int:
+        """Return for how long a minute's hold still pays if both always speak."""
+        return rates.pays_ms(self.left(rates, held))
+
     def room(self, rates: VoiceRates, held: int) -> tuple[int, int]:
         """Return the tokens of input and output that a minute's hold still pays, both together."""
         left = self.left(rates, held)
         input_used, output_used = self.unsettled()
-        output_room = max(0, min(OUTPUT_TOKENS_MAX - output_used, rates.pays_ms(left) // MS_PER_OUTPUT_TOKEN))
+        output_room = self.pays_ms(rates, held) // MS_PER_OUTPUT_TOKEN
+        output_room = max(0, min(OUTPUT_TOKENS_MAX - output_used, output_room))
         left -= output_room * rates.output_token
         input_room, _ = rates.split(left, max(0, INPUT_TOKENS_MAX - input_used), 0)
         return input_room, output_room
