@@ -15,7 +15,7 @@ CONTACT_FACTS_TOKENS_MAX = 300
 
 _HEADINGS: Mapping[Language, Mapping[str, str]] = {
     "de": {
-        "who": 'Du bist "{name}" und antwortest für einen Betrieb seinen Kunden, hier auf {channel}.',
+        "who": 'Du bist "{name}" und antwortest für einen Betrieb seinen Kunden, hier {channel}.',
         "never": "Was du nie tust",
         "facts": "Fakten über den Betrieb",
         "services": "Leistungen",
@@ -35,7 +35,7 @@ _HEADINGS: Mapping[Language, Mapping[str, str]] = {
         "cut": "[… gekürzt]",
     },
     "en": {
-        "who": 'You are "{name}" and answer the customers of a business, here on {channel}.',
+        "who": 'You are "{name}" and answer the customers of a business, here {channel}.',
         "never": "What you never do",
         "facts": "Facts about the business",
         "services": "Services",
@@ -110,9 +110,9 @@ _CHANNEL_RULES: Mapping[str, Mapping[Language, str]] = {
 }
 
 _CHANNEL_NAMES: Mapping[str, Mapping[Language, str]] = {
-    "whatsapp": {"de": "WhatsApp", "en": "WhatsApp"},
-    "sms": {"de": "SMS", "en": "SMS"},
-    "voice": {"de": "dem Telefon", "en": "the phone"},
+    "whatsapp": {"de": "auf WhatsApp", "en": "on WhatsApp"},
+    "sms": {"de": "auf SMS", "en": "on SMS"},
+    "voice": {"de": "am Telefon", "en": "on the phone"},
 }
 
 
