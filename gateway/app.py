@@ -41,6 +41,9 @@ from gateway.services import Services
 from gateway.settings import Settings
 from gateway.throttle import Throttle
 from gateway.twilio.rest import TwilioRest
+from gateway.voice.answering import build_voice
+from gateway.voice.engines.realtime import RealtimeEngine
+from gateway.voice.routes import routes as voice_routes
 from gateway.web import application
 from metering.plans import SHIPPED, load_plans
 from metering.rates import load_rate_cards
@@ -145,28 +148,10 @@ def build_app(services: Services, *, stopping: asyncio.Event, public: bool = Tru
         stopping=stopping.is_set,
         metrics_token=settings.metrics_token,
     )
+    voice = build_voice(services, {engine.name: engine for engine in _engines(services)})
     if public:
-        accept = accepting(services)
-
-        def count(provider: str, outcome: str) -> None:
-            services.metrics.webhooks.labels(provider, outcome).inc()
-
-        routes += whatsapp_routes(
-            accept=accept,
-            app_secret=settings.whatsapp_app_secret,
-            verify_token=settings.whatsapp_verify_token,
-            body_max=services.limits.webhook_bytes,
-            count=count,
-        )
-        routes += twilio_routes(
-            accept=accept,
-            account_sid=settings.twilio_account_sid,
-            auth_token=settings.twilio_auth_token,
-            shared_keys=settings.twilio_webhook_keys,
-            public_url=settings.public_url,
-            body_max=services.limits.webhook_bytes,
-            count=count,
-        )
+        routes += _webhooks(services)
+        routes += voice_routes(services, voice, stopping=stopping.is_set)
         routes += api_routes(services)
         routes += pages.routes()
         routes += prices.routes(
@@ -175,12 +160,54 @@ def build_app(services: Services, *, stopping: asyncio.Event, public: bool = Tru
             plans_are_examples=settings.plans_file is None or settings.plans_file.resolve() == SHIPPED.resolve(),
             now=services.now,
         )
-    return application(
+    app = application(
         routes,
         body_bytes_max=services.limits.webhook_bytes,
         https=settings.public_url.startswith("https://"),
         stopping=stopping.is_set,
     )
+
+    async def leave_calls(_app: web.Application) -> None:
+        await voice.close()
+
+    app.on_cleanup.append(leave_calls)
+    return app
+
+
+def _webhooks(services: Services) -> list[web.RouteDef]:
+    """Return the addresses that messages come in by."""
+    settings, accept = services.settings, accepting(services)
+
+    def count(provider: str, outcome: str) -> None:
+        services.metrics.webhooks.labels(provider, outcome).inc()
+
+    whatsapp = whatsapp_routes(
+        accept=accept,
+        app_secret=settings.whatsapp_app_secret,
+        verify_token=settings.whatsapp_verify_token,
+        body_max=services.limits.webhook_bytes,
+        count=count,
+    )
+    twilio = twilio_routes(
+        accept=accept,
+        account_sid=settings.twilio_account_sid,
+        auth_token=settings.twilio_auth_token,
+        shared_keys=settings.twilio_webhook_keys,
+        public_url=settings.public_url,
+        body_max=services.limits.webhook_bytes,
+        count=count,
+    )
+    return [*whatsapp, *twilio]
+
+
+def _engines(services: Services) -> list[RealtimeEngine]:
+    """Return what listens and speaks in calls; without a key to OpenAI only Twilio's own speech is left."""
+    settings = services.settings
+    if not settings.openai_api_key:
+        return []
+    return [
+        RealtimeEngine(settings.openai_realtime_url, settings.openai_api_key, settings.voice_model, now=services.now)
+    ]
 
 
 def _twilio(settings: Settings, http: aiohttp.ClientSession) -> TwilioRest | None:

@@ -23,6 +23,7 @@ from gateway.services import Services
 from gateway.sweeps import free_holds
 from gateway.turn_scene import Lease
 from gateway.turns import run_turn
+from gateway.voice.call_sweeps import end_orphaned_calls
 from gateway.webhook_delivery import deliver_as_they_come
 
 RECONNECT_S = 1.0
@@ -175,3 +176,4 @@ class Worker:
     async def _free_holds(self) -> None:
         await asyncio.sleep(self._services.limits.sweep_s)
         await free_holds(self._services)
+        await end_orphaned_calls(self._services)

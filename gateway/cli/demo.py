@@ -25,7 +25,9 @@ from gateway.settings import Settings, load_settings
 from gateway.simulator.meta import FakeMeta
 from gateway.simulator.meta_wire import Business
 from gateway.simulator.offline_model import think
+from gateway.simulator.offline_voice import OfflineVoice
 from gateway.simulator.openai_chat import FakeOpenAI
+from gateway.simulator.openai_realtime import FakeRealtime
 from gateway.simulator.phone.samples import transcript_of
 from gateway.simulator.phone.server import Phone, Scene
 from gateway.simulator.phone.sms_chat import SmsRates
@@ -87,12 +89,17 @@ def building(given: Settings, *, port: int, phone_port: int) -> Build:
                 "twilio_account_sid": twilio.account_sid,
                 "twilio_auth_token": twilio.auth_token,
             }
-            openai_url = await stack.enter_async_context(offline.running(HOST))
+            realtime = None
             if not given.openai_api_key:
-                vendors |= {"openai_base_url": openai_url, "openai_api_key": OFFLINE_MODEL}
+                realtime = FakeRealtime(OfflineVoice(), name=OFFLINE_MODEL)
+                vendors |= {
+                    "openai_base_url": await stack.enter_async_context(offline.running(HOST)),
+                    "openai_realtime_url": await stack.enter_async_context(realtime.running(HOST)),
+                    "openai_api_key": OFFLINE_MODEL,
+                }
             services = await stack.enter_async_context(open_services(apart(given).model_copy(update=vendors)))
             await warm_up(services)
-            scene = await _scene(services, meta, twilio, offline=not given.openai_api_key)
+            scene = await _scene(services, meta, twilio, realtime)
             page = await stack.enter_async_context(Phone(scene, stopping).running(HOST, phone_port))
             _tell(page, scene)
             app = build_app(services, stopping=stopping)
@@ -133,7 +140,7 @@ def _check_free(port: int, option: str) -> None:
             raise BadInputError(f"port {port} is taken or not allowed: choose another one with {option}") from None
 
 
-async def _scene(services: Services, meta: FakeMeta, twilio: FakeTwilio, *, offline: bool) -> Scene:
+async def _scene(services: Services, meta: FakeMeta, twilio: FakeTwilio, realtime: FakeRealtime | None) -> Scene:
     """Set the salon up, once, and return what the page needs."""
     tenant = await _salon(services)
     unit_millicredits = services.rate_cards.on(tenant.day(services.now())).unit_millicredits
@@ -154,7 +161,10 @@ async def _scene(services: Services, meta: FakeMeta, twilio: FakeTwilio, *, offl
         ),
         salon=SALON,
         model=services.settings.chat_model,
-        offline=offline,
+        offline=realtime is not None,
+        realtime=realtime,
+        voice_model=services.settings.voice_model,
+        has_ear=realtime is None or realtime.ear is not None,
         gateway_url=services.settings.public_url,
         api_token=await _api_token(services, tenant.tenant_id),
         grant=grant,
@@ -229,8 +239,8 @@ def _tell(page: str, scene: Scene) -> None:
   {scene.salon} is open: {page}
 
   Write as a customer would, on WhatsApp or by SMS: ask for a price, book a haircut, move it, cancel it,
-  in German or English.
-  Beside the chat stand the balance, the last receipt and the 24-hour window, or the price of an SMS.
+  in German or English. Or call: talk, interrupt, press keys, and watch the credits run.
+  Beside the chat stand the balance, the last receipt and the 24-hour window, the price of an SMS, or the call's meter.
 
   Answers:  {answers}
   Gateway:  {scene.gateway_url}/api/openapi.json

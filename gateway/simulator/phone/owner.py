@@ -24,12 +24,14 @@ class OwnerApi:
             return {"balance": balance, "conversation": None, "receipts": []}
         conversation = await self._get(f"/conversations/{conversation_id}")
         receipts = await self._get(f"/receipts?conversation_id={conversation_id}&limit={RECEIPTS}")
+        calls = await self._get(f"/calls?conversation_id={conversation_id}&limit=1") if channel == "voice" else None
         kept = ("window", "mode", "waiting_for", "pending_since", "opted_out", "charged_millicredits")
         return {
             "balance": balance,
             "conversation": {name: conversation[name] for name in kept},
             "messages": conversation["messages"],
             "receipts": receipts["items"],
+            "call": calls["items"][0] if calls and calls["items"] else None,
         }
 
     async def give_back(self, number: str, channel: str) -> None:

@@ -17,16 +17,22 @@ from aiohttp import web
 from gateway.simulator.customer import Customer
 from gateway.simulator.meta import FakeMeta
 from gateway.simulator.meta_wire import Business, Person
+from gateway.simulator.openai_realtime import FakeRealtime
 from gateway.simulator.phone import samples
 from gateway.simulator.phone.chat import Chat
 from gateway.simulator.phone.owner import OwnerApi
 from gateway.simulator.phone.sms_chat import SmsChat, SmsRates, counted
+from gateway.simulator.phone.telephone import Telephone
 from gateway.simulator.twilio import FakeTwilio
 from gateway.simulator.twilio_customer import TwilioCustomer
 
 LOOK_EVERY_S: Final = 0.3
-KINDS: Final[Mapping[str, Collection[str]]] = {"whatsapp": ("text", "voice", "image"), "sms": ("text",)}
-CHARACTERS_MAX: Final[Mapping[str, int]] = {"whatsapp": 4_096, "sms": 1_600}
+KINDS: Final[Mapping[str, Collection[str]]] = {
+    "whatsapp": ("text", "voice", "image"),
+    "sms": ("text",),
+    "voice": ("text", "keys"),
+}
+CHARACTERS_MAX: Final[Mapping[str, int]] = {"whatsapp": 4_096, "sms": 1_600, "voice": 300}
 REACTIONS: Final = ("👍", "❤️", "😂", "🙏")  # as the page offers them
 NAMES: Final = ("Anna Berger", "Mehmet Kaya", "Sofia Rossi", "Jonas Weber", "Emma Clark", "Lena Vogt")
 FILES: Final[Mapping[str, str]] = {
@@ -36,6 +42,10 @@ FILES: Final[Mapping[str, str]] = {
     "phone.js": "text/javascript",
     "sms.css": "text/css",
     "sms.js": "text/javascript",
+    "call.css": "text/css",
+    "call.js": "text/javascript",
+    "microphone.js": "text/javascript",
+    "telephone_audio.js": "text/javascript",
     "meter.js": "text/javascript",
     "words.js": "text/javascript",
     "mark.svg": "image/svg+xml",
@@ -58,6 +68,9 @@ class Scene:
     meta: FakeMeta
     business: Business
     twilio: FakeTwilio  # has the business's number too
+    realtime: FakeRealtime | None  # the offline model on the phone; None: a real one listens
+    voice_model: str
+    has_ear: bool  # what is said into the microphone is understood
     sms_rates: SmsRates
     salon: str
     model: str  # what answers, as the page labels it
@@ -88,6 +101,7 @@ class Phone:
                 web.get("/files/{name}", _file),
                 web.get("/picture.png", _picture),
                 web.get("/events", self._events),
+                web.get("/call", self._talk),
                 web.post("/write", self._write),
                 web.post("/count", self._count),
                 web.post("/react", self._react),
@@ -111,9 +125,17 @@ class Phone:
         texting = TwilioCustomer(scene.twilio, business=scene.business.display_number, number=f"+{number}")
         self._person, self._number = person, f"+{number}"
         self._whatsapp = Chat(Customer(scene.meta, scene.business, person))
-        self._chats: Mapping[str, Chat | SmsChat] = {
+        self._telephone = Telephone(
+            scene.twilio,
+            number=f"+{number}",
+            business=scene.business.display_number,
+            realtime=scene.realtime,
+            has_ear=scene.has_ear,
+        )
+        self._chats: Mapping[str, Chat | SmsChat | Telephone] = {
             "whatsapp": self._whatsapp,
             "sms": SmsChat(texting, scene.sms_rates),
+            "voice": self._telephone,
         }
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
@@ -140,7 +162,7 @@ class Phone:
             "channel": channel,
             "salon": scene.salon,
             "salon_number": scene.business.display_number,
-            "model": scene.model,
+            "model": scene.voice_model if channel == "voice" else scene.model,
             "offline": scene.offline,
             "customer": {"name": self._person.name, "number": self._number},
             "chat": self._chats[channel].told(),
@@ -156,6 +178,12 @@ class Phone:
             return web.Response(status=400)
         await self._chats[channel].write(kind, text)
         return web.Response(status=204)
+
+    async def _talk(self, request: web.Request) -> web.StreamResponse:
+        """Let a browser call; only our own page may."""
+        if request.headers.get("Origin", "").partition("//")[2] != request.host:
+            return web.Response(status=403)
+        return await self._telephone.talk(request)
 
     async def _count(self, request: web.Request) -> web.Response:
         """Tell what a text would go as by SMS: as it would be sent, without the blanks around it."""

@@ -1,4 +1,5 @@
 // The owner's side: balance, window, receipt, what happened. Amounts are millicredits, whole numbers.
+import { callSteps, showCallMeter } from "./call.js";
 import { whole } from "./sms.js";
 import { WORDS, fill } from "./words.js";
 
@@ -42,7 +43,9 @@ function showReceipt(receipt, language) {
 }
 
 // What became of the customer's last message: [step, moment if known, "done" | "now" | "bad" | ""].
-function steps({ owner, channel }, language) {
+function steps(state, language) {
+  if (state.channel === "voice") return callSteps(state, language);
+  const { owner, channel } = state;
   const words = WORDS[language].steps, messages = owner.messages || [], isSms = channel === "sms";
   const asked = messages.findLastIndex((message) => message.direction === "in");
   if (asked < 0) return ["taken", "held", "answered", "charge", "sent", "delivered", ...(isSms ? [] : ["read"])].map((name) => [words[name], null, ""]);
@@ -105,7 +108,9 @@ function showGauge(millicredits) {
   byId("gauge").classList.toggle("low", share < 0.05);
 }
 
-export function showWindow({ owner, channel, sms_rates: rates }, language) {
+export function showWindow(state, language) {
+  if (state.channel === "voice") { showCallMeter(state, language); return; }
+  const { owner, channel, sms_rates: rates } = state;
   byId("window-title").textContent = WORDS[language][channel === "sms" ? "sms_price" : "window"];
   if (channel === "sms") {
     byId("window").textContent = whole(rates.sent_millicredits, language);

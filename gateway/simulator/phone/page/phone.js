@@ -2,12 +2,13 @@
 import { WORDS } from "./words.js";
 import { showMeter, showWindow } from "./meter.js";
 import { costOf, showCounter } from "./sms.js";
+import { endCall, presenceOf, sayCall, showCall, spokenBubbles } from "./call.js";
 
 const byId = (id) => document.getElementById(id);
 const EMOJIS = ["😊", "👍", "🙏", "❤️", "😂", "🎉", "✂️", "💇", "💇‍♂️", "💈", "🐶", "☕"];
 const SVG = "http://www.w3.org/2000/svg";
 let language = localStorage.getItem("language") === "en" ? "en" : "de";
-let channel = localStorage.getItem("channel") === "sms" ? "sms" : "whatsapp";
+let channel = ["sms", "voice"].find((name) => name === localStorage.getItem("channel")) || "whatsapp";
 let state = null, stream = null;
 const REACTIONS = ["👍", "❤️", "😂", "🙏"];
 const drawn = new Map(); // the bubbles on the screen, by id: they stay, so that only new ones move and are read out
@@ -83,8 +84,17 @@ function smsBubble(one, at) {
   return li;
 }
 
+// What was said in a call is plain as well, and has no price of its own.
+function spokenBubble(one, at) {
+  const li = element("li", one.mine ? "bubble speech mine" : `bubble ${one.kind}`), foot = element("div", "foot");
+  foot.append(element("span"), at);
+  li.append(element("span", "text", one.text), foot);
+  return li;
+}
+
 function bubble(one) {
   const at = element("time", "", new Date(one.at * 1000).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }));
+  if (channel === "voice") return spokenBubble(one, at);
   if (one.kind === "sms" || one.kind === "carrier") return smsBubble(one, at);
   const li = element("li", one.mine ? "bubble mine" : "bubble");
   if (one.kind === "image") {
@@ -118,10 +128,11 @@ dots.append(element("i"), element("i"), element("i"));
 dots.setAttribute("aria-hidden", "true");
 
 function showChat() {
-  const words = WORDS[language], { bubbles, typing } = state.chat, chat = byId("chat");
-  byId("presence").textContent = typing ? words.typing : channel === "sms" ? state.salon_number : words.online;
+  const words = WORDS[language], { typing } = state.chat, chat = byId("chat");
+  const bubbles = channel === "voice" ? spokenBubbles(state) : state.chat.bubbles;
+  byId("presence").textContent = typing ? words.typing : channel === "sms" ? state.salon_number : channel === "voice" ? presenceOf(state, language) : words.online;
   if (bubbles.length) day.textContent = new Date(bubbles[0].at * 1000).toDateString() === new Date().toDateString() ? words.today : words.yesterday;
-  empty.textContent = words.empty;
+  empty.textContent = channel === "voice" ? words.empty_call : words.empty;
   const items = bubbles.length ? [day, ...bubbles.map(kept)] : [empty];
   if (typing) items.push(dots);
   let hasNew = false;
@@ -141,8 +152,10 @@ function show() {
   byId("customer").textContent = `${state.customer.name}, ${state.customer.number}`;
   byId("model").textContent = state.offline ? words.offline : state.model;
   byId("model").classList.toggle("offline", state.offline);
-  document.querySelector("[data-act=repeat]").disabled = !state.chat.bubbles.some((one) => one.mine);
+  const isCall = channel === "voice";
+  document.querySelector("[data-act=repeat]").disabled = isCall ? !["completed", "failed"].includes(state.chat.call.state) : !state.chat.bubbles.some((one) => one.mine);
   showChat();
+  if (isCall) showCall(state, language, post);
   showMeter(state, language);
 }
 
@@ -166,12 +179,16 @@ const count = () => showCounter(channel === "sms", byId("text").value, language,
 
 // Look at one channel's chat: what is drawn is of that channel alone.
 function listen() {
-  const isSms = channel === "sms";
+  const isSms = channel === "sms", isCall = channel === "voice";
+  if (!isCall) endCall();
   localStorage.setItem("channel", channel);
   document.body.dataset.channel = channel;
-  document.querySelector(".phone").setAttribute("aria-label", isSms ? "SMS" : "WhatsApp");
+  document.querySelector(".phone").setAttribute("aria-label", isCall ? WORDS[language].phone : isSms ? "SMS" : "WhatsApp");
   for (const one of document.querySelectorAll("button[data-channel]")) one.setAttribute("aria-pressed", String(one.dataset.channel === channel));
-  for (const one of [byId("image"), byId("voice"), document.querySelector("[data-act=late]")]) one.hidden = isSms;
+  byId("form").hidden = isCall;
+  byId("call").hidden = !isCall;
+  byId("quick").classList.remove("idle");
+  for (const one of [byId("image"), byId("voice"), document.querySelector("[data-act=late]")]) one.hidden = isSms || isCall;
   byId("text").maxLength = isSms ? 1600 : 4096;
   if (stream) stream.close();
   state = null;
@@ -192,12 +209,13 @@ function speak() {
   byId("said").textContent = "";
   drawn.clear();
   count();
-  byId("quick").replaceChildren(...(channel === "sms" ? words.quick_sms : words.quick).map((text) => {
+  byId("quick").replaceChildren(...({ sms: words.quick_sms, voice: words.quick_call }[channel] || words.quick).map((text) => {
     const button = element("button", "", text);
     button.type = "button";
-    button.addEventListener("click", () => write("text", text));
+    button.addEventListener("click", () => (channel === "voice" ? sayCall(text).catch(() => tell("error")) : write("text", text)));
     return button;
   }));
+  if (channel === "voice") showCall(state, language, post);
   show();
 }
 
