@@ -29,12 +29,13 @@ async def paid_so_far(services: Services, call: Call) -> Paid | MinuteRefused:
 
     `call` has the epoch of that stream. Raises what the ledger raises.
     """
-    if call.progress is None or call.stream_started_at is None:
+    if call.progress is None:
         held = await call_credit.hold_minute(services, call.account, 1)
         if isinstance(held, MinuteRefused):
             return held
         return Paid(held={1: held}, first_held_millicredits=held.audio_millicredits, resumed=None, elapsed_ms=0)
-    elapsed_ms = max(0, round((services.now() - call.stream_started_at).total_seconds() * 1000))
+    began_at = services.now() if call.stream_started_at is None else call.stream_started_at
+    elapsed_ms = max(0, round((services.now() - began_at).total_seconds() * 1000))
     before = ResumedMeter.from_json(call.progress.meter) if call.progress.meter else None
     charged = await _minutes_charged(services, call)
     if before is not None and before.minute_age_ms is not None and before.minute == charged:

@@ -65,7 +65,7 @@ class Paying:
         self._take_usage = take_usage
         self._answered = answered
         self._minute_held = minute_held
-        self._work: asyncio.Queue[Work] = asyncio.Queue()
+        self._work: asyncio.Queue[Work | None] = asyncio.Queue()
 
     def want(self, effects: Iterable[MeterEffect]) -> list[Word]:
         """Have done what is for the ledger, in this order; return what is for the conversation."""
@@ -78,14 +78,13 @@ class Paying:
         return words
 
     async def run(self) -> None:
-        """Pay for good. Raises StaleLeaseError, and MinuteUnpaidError for a minute that nothing pays."""
-        while True:
-            await self._do(await self._work.get())
+        """Pay until `close`. Raises StaleLeaseError, and MinuteUnpaidError for a minute that nothing pays."""
+        while (work := await self._work.get()) is not None:
+            await self._do(work)
 
-    async def finish(self) -> None:
-        """Do what is still to be done. Raises as `run` does; nothing may be running it meanwhile."""
-        while not self._work.empty():
-            await self._do(self._work.get_nowait())
+    def close(self) -> None:
+        """Let `run` end with what it was asked for until now."""
+        self._work.put_nowait(None)
 
     async def release_ahead(self) -> None:
         """Let go of a minute that is set aside and will not begin."""
