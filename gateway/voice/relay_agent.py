@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -33,13 +34,13 @@ log = structlog.get_logger(__name__)
 
 
 class RelayAgent:
-    """Makes a call's answers. `usage` collects what the models' providers count themselves; nobody pays by it."""
+    """Makes a call's answers; `call` has the epoch of the stream that counts. What the models' providers count themselves is kept beside; nobody pays by it."""
 
     def __init__(self, services: Services, call: Call) -> None:
         self._services = services
-        self._call = call
-        self._attempts: list[Mapping[str, object]] = []
-        self.tools_used = 0
+        self.call = call
+        self._attempts: list[Mapping[str, object]] = []  # since the last minute was settled
+        self._totals: Counter[str] = Counter()
 
     async def answer(self, draft: Draft, *, on_write: Callable[[], None]) -> Answered | NotAnswered:
         """Return the agent's words; may be cancelled at any time: what a tool has committed by then is done."""
@@ -52,10 +53,10 @@ class RelayAgent:
             self._note(error.attempts)
             return NotAnswered(draft=draft.draft)
         except (StaleLeaseError, TurnmeterError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            log.warning("call_answer_failed", call_id=str(self._call.call_id), error=type(error).__name__)
+            log.warning("call_answer_failed", call_id=str(self.call.call_id), error=type(error).__name__)
             return NotAnswered(draft=draft.draft)
         self._note(made.attempts)
-        self.tools_used += len(made.tool_names)
+        self._totals["tools"] += len(made.tool_names)
         return Answered(draft=draft.draft, text=made.text, ending=endings[0] if endings else None)
 
     def take_usage(self) -> dict[str, object]:
@@ -63,8 +64,13 @@ class RelayAgent:
         attempts, self._attempts = self._attempts, []
         return {"attempts": [dict(attempt) for attempt in attempts]}
 
+    @property
+    def totals(self) -> dict[str, int]:
+        """Return the call's own figures: requests, tools, and the providers' tokens by their names."""
+        return dict(self._totals)
+
     async def _answer(self, draft: Draft, endings: list[Ending], on_write: Callable[[], None]) -> Answer:
-        services, call = self._services, self._call
+        services, call = self._services, self.call
         context, _ = await tool_context(services, call, services.new_id(), on_write=on_write)
         tools: Sequence[Tool] = (*tools_in(call), *ending_tools(call.configuration, endings))
         policy = ModelPolicy(
@@ -88,6 +94,10 @@ class RelayAgent:
         self._attempts.extend(attempts)
         for attempt in attempts:
             self._services.metrics.model_requests.labels(str(attempt.get("outcome"))).inc()
+            self._totals["requests"] += 1
+            usage = attempt.get("usage")
+            counts = usage.items() if isinstance(usage, Mapping) else ()
+            self._totals.update({str(name): count for name, count in counts if type(count) is int})
 
 
 def prompt_of(services: Services, call: Call, draft: Draft) -> Prompt:
