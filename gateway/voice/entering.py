@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -81,7 +82,7 @@ async def _note(services: Services, connection: Connection, owner: LineOwner, ri
         line_id=owner.line_id,
         agent_id=place.agent_id,
         agent_version=place.agent_version,
-        rate_card=services.rate_cards.on(now.date()).version,
+        rate_card=services.rate_cards.on(now.astimezone(ZoneInfo(timezone)).date()).version,
         timezone=timezone,
     )
     new = NewCall(account=account, call_sid=ringing.call_sid, caller=ringing.caller, engine=configuration.voice.engine)

@@ -99,7 +99,7 @@ export function showCallMeter({ owner, chat }, wanted) {
 // What became of the call: [step, moment if known, "done" | "now" | "bad" | ""].
 export function callSteps({ owner, chat }, wanted) {
   const words = WORDS[wanted].call_steps, known = owner && owner.call;
-  if (!known) return Object.values(words).slice(0, 5).map((word) => [word, null, ""]);
+  if (!known) return [words.rang, words.held, words.talking, words.charge, words.over].map((word) => [word, null, ""]);
   const isOver = Boolean(known.ended_at), started = known.stream_started_at;
   return [
     [words.rang, known.offered_at, "done"],

@@ -201,7 +201,7 @@ function speak() {
   const words = WORDS[language];
   document.documentElement.lang = language;
   localStorage.setItem("language", language);
-  for (const one of document.querySelectorAll("[data-word]")) one.textContent = words[one.dataset.word];
+  for (const one of document.querySelectorAll("[data-word]")) one.textContent = (channel === "voice" && words.in_call[one.dataset.word]) || words[one.dataset.word];
   for (const one of document.querySelectorAll("[data-title]")) { one.title = words[one.dataset.title]; one.setAttribute("aria-label", one.title); }
   for (const one of document.querySelectorAll("[data-language]")) one.setAttribute("aria-pressed", String(one.dataset.language === language));
   byId("text").placeholder = words.message;
