@@ -20,7 +20,7 @@ from gateway.voice import call_store, leg_store
 from gateway.voice.addresses import leg_addresses
 from gateway.voice.answering import Voice
 from gateway.voice.call import Call, Progress
-from gateway.voice.call_credit import begin_leg_minute
+from gateway.voice.call_credit import begin_leg_minute, release_leg_minute
 from gateway.voice.call_keys import CALLERS_LEG
 from gateway.voice.call_settling import end_call, note_leg_duration
 from gateway.voice.connecting import connect, open_ahead
@@ -67,7 +67,7 @@ async def dialled(voice: Voice, tenant_id: UUID, call_id: UUID, leg: int, fields
     if row.outcome == "completed" or fields.get("CallStatus") in calls.FINAL:
         await end_call(services, call.account, reason="forwarded", figures={}, provider_usage={})
         return twiml.hang_up()
-    return await _come_back(voice, call)
+    return await _come_back(voice, call, row)
 
 
 async def leg_told(voice: Voice, tenant_id: UUID, call_id: UUID, leg: int, fields: Fields) -> str:
@@ -83,21 +83,24 @@ async def leg_told(voice: Voice, tenant_id: UUID, call_id: UUID, leg: int, field
     return ""
 
 
-async def _come_back(voice: Voice, call: Call) -> str:
+async def _come_back(voice: Voice, call: Call, row: LegRow) -> str:
     """Return what follows when nobody took the call: the agent again, or a goodbye where there is none."""
     services = voice.services
     if call.state == "forwarding":
         if call.stream_started_at is None or call.progress is None or call.progress.why not in COMES_BACK_FOR:
             return await _goodbye(services, call)
-        call = await _back_to_agent(services, call, call.progress)
+        call = await _back_to_agent(services, call, row, call.progress)
     if call.state != "away":
         return twiml.hang_up()
     open_ahead(voice, call)
     return await connect(services, call)
 
 
-async def _back_to_agent(services: Services, call: Call, progress: Progress) -> Call:
-    """Leave the call to a stream that goes on from where the agent was, and knows why."""
+async def _back_to_agent(services: Services, call: Call, row: LegRow, progress: Progress) -> Call:
+    """Leave the call to a stream that goes on from where the agent was, and knows why.
+
+    What is held for minutes of the forwarding is let go at once: the stream holds its own.
+    """
     now = services.now()
     elapsed_ms = (
         progress.elapsed_ms if call.stream_started_at is None else (now - call.stream_started_at) // MILLISECOND
@@ -111,7 +114,11 @@ async def _back_to_agent(services: Services, call: Call, progress: Progress) -> 
             state="away",
             lease_until=now + timedelta(seconds=services.limits.stream_begins_s),
         )
-    return replace(call, progress=back, state="away") if saved else call
+    if not saved:
+        return call
+    await release_leg_minute(services, call.account, row.leg, row.minutes_charged + 1)
+    await release_leg_minute(services, call.account, CALLERS_LEG, row.call_minutes_charged + 1)
+    return replace(call, progress=back, state="away")
 
 
 async def _goodbye(services: Services, call: Call) -> str:

@@ -4,7 +4,7 @@ The caller's own minutes go on being charged, the person's begin when somebody p
 press a key first, so that no answering machine swallows the call; what comes after, `gateway.voice.dialled` says.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -12,7 +12,7 @@ import structlog
 
 from gateway.services import Services
 from gateway.twilio import calls, twiml
-from gateway.twilio.rest import Accepted
+from gateway.twilio.rest import Accepted, NotConnected, OutcomeUnknown, TwilioRest
 from gateway.voice import call_store, leg_store, recording
 from gateway.voice.addresses import leg_addresses
 from gateway.voice.answering import Voice
@@ -22,8 +22,18 @@ from gateway.voice.call_keys import CALLERS_LEG
 from gateway.voice.leg_watch import watch
 
 FORWARDED_MINUTES_MAX: Final = 120
+REDIRECTS_MAX: Final = 2
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prepared:
+    """A leg whose first minute is held, and the caller's minute that is held beside it."""
+
+    leg: int
+    callers_minute: int
+    time_limit_s: int
 
 
 async def forward(
@@ -35,29 +45,26 @@ async def forward(
     nobody takes the call. `reason` says why it is put through: who has no credits left comes back to no agent.
     """
     services = voice.services
-    leg_and_limit = await _prepare(services, call, reason=reason, leg=leg)
-    if leg_and_limit is None or services.twilio is None:
+    prepared = await _prepare(services, call, reason=reason, leg=leg)
+    if prepared is None or services.twilio is None:
         return False
-    number, time_limit_s = leg_and_limit
     await recording.stop(services, call)
-    document = _document(services, call, number, time_limit_s, announce=announce)
-    answer = await calls.redirect(services.twilio, call.call_sid, document)
-    if not isinstance(answer, Accepted):
-        log.warning("call_not_forwarded", call_id=str(call.call_id), outcome=type(answer).__name__)
-        await _undo(services, call, number)
+    document = _document(services, call, prepared.leg, prepared.time_limit_s, announce=announce)
+    if not await _redirect(services.twilio, call, document):
+        await _undo(services, call, prepared)
         return False
-    watch(voice, call, number)
+    watch(voice, call, prepared.leg, held_minute=prepared.callers_minute)
     return True
 
 
 async def forward_unanswered(voice: Voice, call: Call, *, reason: str) -> str | None:
     """Return the document that puts a call through which no agent has answered; None if nobody can be dialled."""
     services = voice.services
-    leg_and_limit = await _prepare(services, call, reason=reason, leg=1)
-    if leg_and_limit is None:
+    prepared = await _prepare(services, call, reason=reason, leg=1)
+    if prepared is None:
         return None
-    watch(voice, call, leg_and_limit[0])
-    return _document(services, call, *leg_and_limit, answered=False)
+    watch(voice, call, prepared.leg, held_minute=prepared.callers_minute)
+    return _document(services, call, prepared.leg, prepared.time_limit_s, answered=False)
 
 
 async def dial_again(voice: Voice, call: Call) -> str:
@@ -70,8 +77,20 @@ async def dial_again(voice: Voice, call: Call) -> str:
     return _document(voice.services, call, number, row.time_limit_s, answered=call.stream_started_at is not None)
 
 
-async def _prepare(services: Services, call: Call, *, reason: str, leg: int | None) -> tuple[int, int] | None:
-    """Set the first minutes aside and note the leg; return its number and time limit, None if it cannot be."""
+async def _redirect(twilio: TwilioRest, call: Call, document: str) -> bool:
+    """Send the call to a document; once more if nobody knows whether it went, for twice is as good as once."""
+    for _ in range(REDIRECTS_MAX):
+        answer = await calls.redirect(twilio, call.call_sid, document)
+        if isinstance(answer, Accepted):
+            return True
+        log.warning("call_not_forwarded", call_id=str(call.call_id), outcome=type(answer).__name__)
+        if not isinstance(answer, OutcomeUnknown | NotConnected):
+            break
+    return False
+
+
+async def _prepare(services: Services, call: Call, *, reason: str, leg: int | None) -> _Prepared | None:
+    """Set the first minutes aside and note the leg; None if it cannot be."""
     to = call.configuration.voice.transfer_to
     if services.twilio is None or to is None or to == call.our_number:
         return None
@@ -82,18 +101,17 @@ async def _prepare(services: Services, call: Call, *, reason: str, leg: int | No
     async with services.db.transaction(call.tenant_id) as connection:
         number = leg or await leg_store.next_leg(connection, call.tenant_id, call.call_id)
         minute = 1 + await leg_store.minutes_charged(connection, call.tenant_id, call.call_id)
+    prepared = _Prepared(leg=number, callers_minute=minute, time_limit_s=minutes * 60)
     if not isinstance(await hold_leg_minute(services, account, CALLERS_LEG, minute), MinuteHeld):
         return None
-    if not isinstance(await hold_leg_minute(services, account, number, 1), MinuteHeld):
-        await release_leg_minute(services, account, CALLERS_LEG, minute)
-        return None
-    if await _note(services, call, number, reason=reason, time_limit_s=minutes * 60):
-        return number, minutes * 60
-    await _release(services, call, number, minute)
+    held = isinstance(await hold_leg_minute(services, account, number, 1), MinuteHeld)
+    if held and await _note(services, call, prepared, reason=reason):
+        return prepared
+    await _release(services, call, prepared)
     return None
 
 
-async def _note(services: Services, call: Call, leg: int, *, reason: str, time_limit_s: int) -> bool:
+async def _note(services: Services, call: Call, prepared: _Prepared, *, reason: str) -> bool:
     now = services.now()
     progress = replace(call.progress or Progress(), why=reason)
     async with services.db.transaction(call.tenant_id) as connection:
@@ -105,22 +123,28 @@ async def _note(services: Services, call: Call, leg: int, *, reason: str, time_l
             lease_until=now + timedelta(seconds=services.limits.call_lease_s),
         )
         return saved and await leg_store.insert_leg(
-            connection, call.tenant_id, call.call_id, leg, time_limit_s=time_limit_s, now=now
+            connection,
+            call.tenant_id,
+            call.call_id,
+            prepared.leg,
+            time_limit_s=prepared.time_limit_s,
+            now=now,
         )
 
 
-async def _undo(services: Services, call: Call, leg: int) -> None:
+async def _undo(services: Services, call: Call, prepared: _Prepared) -> None:
     """Give the call back to its stream: nobody was dialled."""
     async with services.db.transaction(call.tenant_id) as connection:
-        await leg_store.end_leg(connection, call.tenant_id, call.call_id, leg, said="failed", now=services.now())
+        await leg_store.end_leg(
+            connection, call.tenant_id, call.call_id, prepared.leg, said="failed", now=services.now()
+        )
         await leg_store.go_on(connection, call.tenant_id, call.call_id, epoch=call.account.epoch)
-        minute = 1 + await leg_store.minutes_charged(connection, call.tenant_id, call.call_id)
-    await _release(services, call, leg, minute)
+    await _release(services, call, prepared)
 
 
-async def _release(services: Services, call: Call, leg: int, minute: int) -> None:
-    await release_leg_minute(services, call.account, leg, 1)
-    await release_leg_minute(services, call.account, CALLERS_LEG, minute)
+async def _release(services: Services, call: Call, prepared: _Prepared) -> None:
+    await release_leg_minute(services, call.account, prepared.leg, 1)
+    await release_leg_minute(services, call.account, CALLERS_LEG, prepared.callers_minute)
 
 
 def _document(

@@ -24,18 +24,21 @@ from gateway.voice.leg_store import LegRow
 log = structlog.get_logger(__name__)
 
 
-def watch(voice: Voice, call: Call, leg: int) -> None:
-    """Begin to watch a call that is being put through; a second watch of the same call is not begun."""
+def watch(voice: Voice, call: Call, leg: int, *, held_minute: int) -> None:
+    """Begin to watch a call that is being put through; a second watch of the same call is not begun.
+
+    `held_minute` is the caller's own that is set aside already; so is the person's first.
+    """
     if call.call_id in voice.forwards:
         return
-    task = asyncio.create_task(_watch(voice, call, leg))
+    task = asyncio.create_task(_watch(voice, call, leg, held_minute))
     voice.forwards[call.call_id] = task
     task.add_done_callback(lambda _: voice.forwards.pop(call.call_id, None))
 
 
-async def _watch(voice: Voice, call: Call, leg: int) -> None:
+async def _watch(voice: Voice, call: Call, leg: int, held_minute: int) -> None:
     services = voice.services
-    both = {CALLERS_LEG: LegMinutes(), leg: LegMinutes(held=1)}
+    both = {CALLERS_LEG: LegMinutes(held=held_minute), leg: LegMinutes(held=1)}
     renew_at = services.now()
     try:
         while (row := await _read(services, call, leg)) is not None:

@@ -1,7 +1,8 @@
 """A gateway that is called: its routes on a real socket, signed as Twilio signs, and a Twilio that takes orders."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,12 @@ class Telephone:
             row = await find_agent(connection, acme, "Rezeption")
             assert row is not None
             await publish(connection, acme, row.agent_id, parse_agent({**AGENT, **changes}), now=self.clock.now())
+
+    async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
+        """Wait for something that happens beside; for how long says nothing about it."""
+        async with asyncio.timeout(20):
+            while not await condition():  # noqa: ASYNC110 - PostgreSQL calls nobody
+                await asyncio.sleep(0.01)
 
     async def audit(self) -> None:
         async with self.services.db.transaction(self.cast.acme) as connection:
