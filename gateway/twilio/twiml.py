@@ -48,17 +48,22 @@ def relay(
 ) -> str:
     """Connect the call to a socket of ours by text: Twilio recognises and speaks.
 
-    It greets with nothing: what is said comes from us, where it is counted.
+    It greets with nothing: what is said comes from us, where it is counted; and it tells what it has spoken, for only
+    what was heard is. `voice` may name its vendor first, as in "Google:de-DE-Chirp3-HD-Aoede"; without one it is the
+    account's.
     """
+    vendor, _, name = (voice or "").rpartition(":")
     response = VoiceResponse()
     connect: Connect = response.connect(action=action)
     connected = connect.conversation_relay(
         url=url,
         language=VOICES[language][0],
-        voice=voice,
+        tts_provider=vendor or None,
+        voice=name or None,
         interruptible="any" if interruptible else "none",
         dtmf_detection=True,
         report_input_during_agent_speech="any" if interruptible else "none",
+        events="speaker-events tokens-played",
     )
     for name, value in parameters.items():
         connected.parameter(name=name, value=_clean(value))

@@ -34,7 +34,10 @@ log = structlog.get_logger(__name__)
 
 
 class RelayAgent:
-    """Makes a call's answers; `call` has the epoch of the stream that counts. What the models' providers count themselves is kept beside; nobody pays by it."""
+    """Makes a call's answers. `call` has the epoch of its stream.
+
+    What the models' providers count themselves is kept beside; nobody pays by it.
+    """
 
     def __init__(self, services: Services, call: Call) -> None:
         self._services = services

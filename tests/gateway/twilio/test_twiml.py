@@ -56,8 +56,16 @@ def test_a_relay_listens_and_speaks_in_the_agents_language_and_greets_with_nothi
     assert (relay.tag, relay.get("language"), relay.get("voice")) == ("ConversationRelay", "en-GB", "Joanna")
     assert (relay.get("interruptible"), relay.get("dtmfDetection")) == (by, "true")
     assert relay.get("welcomeGreeting") is None
+    assert relay.get("events") == "speaker-events tokens-played"
+    assert relay.get("ttsProvider") is None
     assert relay[0].attrib == {"name": "a", "value": "b"}
     assert after.tag == "Hangup"
+
+
+def test_a_voice_may_name_its_vendor() -> None:
+    connect = read(twiml.relay(SOCKET, language="de", voice="Google:de-DE-Chirp3-HD-Aoede"))[0]
+    relay = connect[0]
+    assert (relay.get("ttsProvider"), relay.get("voice")) == ("Google", "de-DE-Chirp3-HD-Aoede")
 
 
 def test_a_call_is_declined_as_rejected_or_as_busy() -> None:
