@@ -17,6 +17,7 @@ from metering.rates import Item, RateCard, RateCards
 
 PAGE = 2_000
 DIFFERENCES_MAX = 100
+AUDIO_TOKENS_A_MINUTE: Mapping[str, int] = {Item.VOICE_INPUT.value: 600, Item.VOICE_OUTPUT.value: 1_200}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,8 @@ async def audit_tenant(connection: Connection, tenant_id: UUID, rate_cards: Rate
             _follow(progress, tenant_id, row)
             receipts += row["receipt_id"] is not None
             _check_receipt(progress, rate_cards, row)
+            if row["subject"] == "call":
+                _check_call(progress, row)
     await _check_refunds(progress, connection, tenant_id)
     await _check_wallet(progress, connection, tenant_id)
     await _check_grants(progress, connection, tenant_id)
@@ -122,6 +125,18 @@ def _check_receipt(progress: _Progress, rate_cards: RateCards, row: Mapping[str,
         progress.expect("receipt's rate card", sequence, "one that there is", row["rate_card"])
     except (KeyError, TypeError):
         progress.expect("receipt's lines", sequence, "items, quantities and rates", lines)
+
+
+def _check_call(progress: _Progress, row: Mapping[str, Any]) -> None:
+    """Compare a call's receipt with its key: a minute is one fee, and its audio no more than a minute can have."""
+    lines = row["lines"] if isinstance(row["lines"], list) else []
+    counted = {line.get("item"): line.get("quantity") for line in lines}
+    counted.pop(Item.ABSORBED, None)
+    if ":minute:" in row["key"]:
+        progress.expect("items of a minute", row["key"], {Item.CALL_MINUTE.value: 1}, counted)
+    else:
+        beyond = {item: n for item, n in counted.items() if n is None or n > AUDIO_TOKENS_A_MINUTE.get(item, -1)}
+        progress.expect("audio of a minute", row["key"], {}, beyond)
 
 
 def _check_lines(
@@ -258,7 +273,8 @@ def _hex(value: object) -> str:
 _ENTRIES = """
 SELECT e.sequence, e.kind, e.key, e.amount_millicredits, e.balance_before_millicredits, e.balance_after_millicredits,
        e.receipt_id, e.refunds_sequence, e.reason, e.created_at, e.hash, k.sequence AS key_sequence,
-       coalesce(moved.amount, 0) AS moved, r.lines, r.total_millicredits, r.rate_card
+       coalesce(moved.amount, 0) AS moved, r.subject, r.lines, r.total_millicredits,
+       r.rate_card
 FROM ledger_entry e
 LEFT JOIN charge_key k ON k.tenant_id = e.tenant_id AND k.key = e.key
 LEFT JOIN receipt r ON r.tenant_id = e.tenant_id AND r.receipt_id = e.receipt_id

@@ -1,12 +1,13 @@
 """`audit`: every balance, receipt and hash recomputed."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from gateway.cli.output import print_error, print_json
 from gateway.cli.running import FAILURE
 from gateway.services import Services
 from gateway.tenants import Tenant, find_tenant, list_tenants
+from gateway.voice.call_audit import audit_calls
 from metering.audit import Audited, audit_tenant
 
 
@@ -24,7 +25,9 @@ async def audit(services: Services, name_or_id: str | None, *, as_json: bool) ->
 
 async def _audit(services: Services, tenant: Tenant) -> Audited:
     async with services.db.snapshot(tenant.tenant_id) as connection:
-        return await audit_tenant(connection, tenant.tenant_id, services.rate_cards)
+        audited = await audit_tenant(connection, tenant.tenant_id, services.rate_cards)
+        calls = await audit_calls(connection, tenant.tenant_id)
+    return replace(audited, differences=(*audited.differences, *calls))
 
 
 def _document(audited: Sequence[tuple[Tenant, Audited]]) -> dict[str, object]:

@@ -9,6 +9,7 @@ from gateway.services import Services
 from gateway.sweeps import free_holds
 from gateway.voice import call_store, callers
 from gateway.voice.call import CallAccount, MinuteHeld, MinuteRefused, account_of
+from gateway.voice.call_audit import audit_calls
 from gateway.voice.call_credit import hold_first, hold_minute
 from gateway.voice.call_minutes import MinuteUsage
 from gateway.voice.call_store import NewCall
@@ -132,6 +133,7 @@ class Till:
         """Return balance and held, in millicredits, of books that agree."""
         async with self.services.db.transaction(self.tenant_id) as connection:
             assert await audit(connection, self.tenant_id, self.services.rate_cards) == ()
+            assert await audit_calls(connection, self.tenant_id) == ()
             row = await connection.fetchrow("SELECT balance_millicredits, held_millicredits FROM wallet")
         assert row is not None
         return row["balance_millicredits"], row["held_millicredits"]
