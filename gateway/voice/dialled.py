@@ -29,7 +29,6 @@ from gateway.voice.notices import text_of
 from gateway.voice.whispering import whisper_text
 
 COMES_BACK_FOR: Final = frozenset({"transfer"})  # reasons after which the agent can go on if nobody takes the call
-MILLISECOND: Final = timedelta(milliseconds=1)
 PICKED_UP: Final = "in-progress"
 TRANSFER_FAILED: Final = "transfer_failed"
 
@@ -102,10 +101,7 @@ async def _back_to_agent(services: Services, call: Call, row: LegRow, progress: 
     What is held for minutes of the forwarding is let go at once: the stream holds its own.
     """
     now = services.now()
-    elapsed_ms = (
-        progress.elapsed_ms if call.stream_started_at is None else (now - call.stream_started_at) // MILLISECOND
-    )
-    back = replace(progress, why=TRANSFER_FAILED, elapsed_ms=elapsed_ms)
+    back = replace(progress, why=TRANSFER_FAILED)
     async with services.db.transaction(call.tenant_id) as connection:
         saved = await call_store.save_progress(
             connection,
