@@ -14,6 +14,7 @@ from metering.rates import Item, Line
 _SELECT = """
 SELECT r.receipt_id, r.sequence, r.subject, r.turn_id, r.conversation_id, r.contact_id, r.line_id, r.agent_id,
        r.agent_version, r.channel, r.rate_card, r.lines, r.total_millicredits, r.day, r.created_at,
+       r.provider_usage ->> 'counted_by' AS counted_by,
        e.key AS charge_key, e.balance_before_millicredits, e.balance_after_millicredits,
        (SELECT coalesce(sum(refund.amount_millicredits), 0)::bigint FROM ledger_entry refund
         WHERE refund.tenant_id = r.tenant_id AND refund.refunds_sequence = r.sequence) AS refunded_millicredits
@@ -27,6 +28,7 @@ class Receipt:
     """The itemized account of one charge. Free lines, such as tools, are there too.
 
     `refunded_millicredits` is what has been given back since, for instance for parts that were never delivered.
+    `counted_by`: what a minute of a call was counted by, "audio" or "tiktoken"; None where it goes without saying.
     """
 
     receipt_id: UUID
@@ -48,6 +50,7 @@ class Receipt:
     agent_version: int | None
     day: date
     created_at: datetime
+    counted_by: str | None
 
 
 async def read_receipt(connection: Connection, tenant_id: UUID, receipt_id: UUID) -> Receipt | None:

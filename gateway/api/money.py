@@ -55,7 +55,10 @@ class ReceiptLine(Told):
 
 
 class Receipt(Told):
-    """The itemized account of one charge, and what has been given back of it since."""
+    """The itemized account of one charge, and what has been given back of it since.
+
+    `counted_by`: what a minute of a call was counted by, seconds of audio or the words' tokens.
+    """
 
     id: UUID = Field(validation_alias="receipt_id")
     subject: Literal["turn", "message", "received", "rental", "call"]
@@ -75,6 +78,7 @@ class Receipt(Told):
     balance_after_millicredits: int
     day: date
     created_at: datetime
+    counted_by: Literal["audio", "tiktoken"] | None
 
 
 class ReceiptPage(Listed[Receipt]):
