@@ -23,11 +23,12 @@ class Heard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkEcho:
-    """A mark as it went back, and whether that was because of a clear."""
+    """A mark as it was reached, and whether that was because of a clear. A lost one never went back."""
 
     name: str
     at_ms: float
     cleared: bool
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)

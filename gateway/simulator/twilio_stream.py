@@ -168,6 +168,9 @@ class StreamLeg:
 
     async def _read(self) -> None:
         async for message in self._socket:
+            if message.type is aiohttp.WSMsgType.ERROR:
+                self._call.warnings.append("31924: no frame of a socket")
+                return
             if message.type is not aiohttp.WSMsgType.TEXT:
                 self._call.warnings.append("31950: not a text frame")
                 continue
@@ -211,11 +214,11 @@ class StreamLeg:
         self._wait_for_mark()
 
     def _echo(self, names: Sequence[str], *, cleared: bool) -> None:
-        if not names or self._exchange.account.faults.marks_lost:
-            return
-        now_ms = self._call.now_ms()
-        self._call.marks += [MarkEcho(name=name, at_ms=now_ms, cleared=cleared) for name in names]
-        self._spawn(self._send_marks(names, self._exchange.account.faults.marks_late_s))
+        now_ms, faults = self._call.now_ms(), self._exchange.account.faults
+        lost = faults.marks_lost
+        self._call.marks += [MarkEcho(name=name, at_ms=now_ms, cleared=cleared, lost=lost) for name in names]
+        if names and not lost:
+            self._spawn(self._send_marks(names, faults.marks_late_s))
 
     async def _send_marks(self, names: Sequence[str], late_s: float) -> None:
         if late_s:

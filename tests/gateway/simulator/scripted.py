@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -19,8 +19,6 @@ PUBLIC = "https://gw.example"
 OURS = "+4915735990000"
 KIM = "+491700000101"
 
-Talk = Callable[["Streamed"], Awaitable[None]]
-
 
 @dataclass
 class Posted:
@@ -31,13 +29,14 @@ class Posted:
     signed: bool
 
 
-@dataclass
+@dataclass(eq=False)
 class Streamed:
     """One stream that has connected, as the gateway sees it."""
 
     path: str
     signed: bool
     socket: web.WebSocketResponse
+    transport: asyncio.Transport | None
     frames: list[dict[str, object]] = field(default_factory=list)  # all but media
     media: list[dict[str, str]] = field(default_factory=list)
     at_s: list[float] = field(default_factory=list)  # when each media frame came
@@ -66,32 +65,34 @@ class Streamed:
     def events(self) -> list[object]:
         return [frame["event"] for frame in self.frames]
 
-    def take(self, text: str) -> None:
+    def take(self, text: str) -> object:
+        """Take a frame; return what it is."""
         if '"setup"' in text:
-            return
+            return None
         frame, now_s = json.loads(text), asyncio.get_running_loop().time()
         self.sequence.append(frame.get("sequenceNumber"))
         if frame["event"] == "media":
             self.media.append(frame["media"])
             self.at_s.append(now_s)
-            return
+            return "media"
         self.frames.append(frame)
         if frame["event"] == "mark":
             self.marks.append((frame["mark"]["name"], now_s))
         elif frame["event"] == "start":
             self.sid = frame["streamSid"]
+        return frame["event"]
 
 
 @dataclass
 class Scripted:
-    """`documents` by path; what is not there is answered 404. `talk` is run for each stream that has started."""
+    """`documents` by path; what is not there is answered 404."""
 
     url: str = ""
     documents: dict[str, str] = field(default_factory=dict)
     posted: list[Posted] = field(default_factory=list)
     streams: list[Streamed] = field(default_factory=list)
-    talk: Talk | None = None
     refuses_streams: bool = False
+    heartbeat_s: float | None = None
     ends_relays_with: str | None = None
 
     def says(self, path: str, verbs: str) -> None:
@@ -112,28 +113,20 @@ class Scripted:
         signed = _is_signed(f"wss{PUBLIC.removeprefix('https')}{request.path_qs}", [], b"", request)
         if self.refuses_streams or not signed:
             return web.Response(status=403)
-        socket = web.WebSocketResponse(autoping=True)
+        socket = web.WebSocketResponse(heartbeat=self.heartbeat_s)
         await socket.prepare(request)
         if self.ends_relays_with is not None:
             await socket.send_json({"type": "end", "handoffData": self.ends_relays_with})
-        streamed = Streamed(request.path, signed, socket)
-        talking: asyncio.Task[None] | None = None
-        async for message in socket:
-            assert message.type is WSMsgType.TEXT
-            streamed.take(message.data)
-            if streamed.sid and talking is None:
-                self.streams.append(streamed)
-                talking = asyncio.create_task(_talk(self.talk, streamed))
-        streamed.ended.set()
-        if talking is not None:
-            talking.cancel()
-            await asyncio.gather(talking, return_exceptions=True)
+        streamed = Streamed(request.path, signed, socket, request.transport)
+        try:
+            async for message in socket:
+                if message.type is not WSMsgType.TEXT:
+                    break
+                if streamed.take(message.data) == "start":
+                    self.streams.append(streamed)
+        finally:
+            streamed.ended.set()
         return socket
-
-
-async def _talk(talk: Talk | None, streamed: Streamed) -> None:
-    if talk is not None:
-        await talk(streamed)
 
 
 def _is_signed(url: str, form: list[tuple[str, str]], body: bytes, request: web.Request) -> bool:

@@ -238,12 +238,32 @@ async def test_a_dead_socket_neither_speaks_nor_closes(twilio: FakeTwilio, gatew
     assert "stop" not in stream.events
 
 
+async def test_a_dead_socket_answers_no_ping(twilio: FakeTwilio, gateway: Scripted) -> None:
+    gateway.heartbeat_s = 0.4
+    call, stream = await connected(twilio, gateway)
+    await asyncio.sleep(0.7)
+    assert not stream.ended.is_set()
+    call.lose_connection()
+    await asyncio.wait_for(stream.ended.wait(), 10)
+    assert not call.is_over
+    await call.hang_up()
+
+
+async def test_what_is_no_websocket_any_more_ends_the_stream(twilio: FakeTwilio, gateway: Scripted) -> None:
+    call, stream = await connected(twilio, gateway)
+    transport = stream.transport
+    assert transport is not None
+    transport.write(b"HTTP/1.1 500 Internal Server Error\r\n\r\n")
+    await call.wait_for_end()
+    assert call.warnings == ["31924: no frame of a socket"]
+
+
 async def test_marks_may_be_lost_or_late(twilio: FakeTwilio, gateway: Scripted) -> None:
     call, stream = await connected(twilio, gateway)
     twilio.faults = TwilioFaults(marks_lost=True)
     await stream.play(tone(20))
     await stream.mark("lost")
-    await call.wait_for_heard(20)
+    await call.wait_for(lambda one: [mark.lost for mark in one.marks] == [True])
     twilio.faults = TwilioFaults(marks_late_s=0.2)
     sent_at = asyncio.get_running_loop().time()
     await stream.mark("late")
