@@ -94,12 +94,19 @@ def _no(call: Call, why: str | None) -> str:
 
 
 async def _as_before(voice: Voice, entered: Entered) -> str:
-    """Answer a question that was answered before in the same way."""
-    match entered.call.state:
+    """Answer a question that was answered before in the same way.
+
+    Of a call that is under way Twilio asks where it could not follow an answer of ours: its stream begins anew.
+    """
+    call = entered.call
+    match call.state:
         case "declined":
-            return _no(entered.call, entered.end_reason)
+            return _no(call, entered.end_reason)
         case "forwarding":
-            return await dial_again(voice, entered.call)
+            return await dial_again(voice, call)
+        case "live" | "away":
+            open_ahead(voice, call)
+            return await connect(voice.services, call)
         case _:
             return twiml.hang_up()
 

@@ -315,6 +315,14 @@ async def test_the_end_of_a_call_that_a_stream_has_is_left_to_the_stream(telepho
     assert (call["state"], call["duration_s"]) == ("live", 42)
 
 
+@pytest.mark.parametrize("state", ["live", "away"])
+async def test_where_twilio_could_not_follow_an_answer_the_stream_begins_anew(telephone: Telephone, state: str) -> None:
+    await telephone.ring()
+    await telephone.rows("UPDATE call SET state = $1, stream_started_at = offered_at", state)
+    assert tags(await telephone.ring()) == ["Connect", "Hangup"]
+    assert len(await telephone.rows("SELECT FROM call")) == 1
+
+
 @pytest.mark.parametrize("status", ["ringing", "in-progress", "something-new"])
 async def test_what_is_no_end_changes_nothing(telephone: Telephone, status: str) -> None:
     await telephone.ring()
