@@ -5,7 +5,7 @@ press a key first, so that no answering machine swallows the call; what comes af
 """
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -23,6 +23,7 @@ from gateway.voice.leg_watch import watch
 
 FORWARDED_MINUTES_MAX: Final = 120
 REDIRECTS_MAX: Final = 2
+ASKED_S: Final = 60  # at most, for what a person hears before they take the call
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +50,7 @@ async def forward(
     if prepared is None or services.twilio is None:
         return False
     await recording.stop(services, call)
+    await _let_last(services.twilio, call, services.now(), prepared.time_limit_s)
     document = _document(services, call, prepared.leg, prepared.time_limit_s, announce=announce)
     if not await _redirect(services.twilio, call, document):
         await _undo(services, call, prepared)
@@ -75,6 +77,15 @@ async def dial_again(voice: Voice, call: Call) -> str:
     if row is None or row.state == "ended" or call.configuration.voice.transfer_to is None:
         return twiml.hang_up()
     return _document(voice.services, call, number, row.time_limit_s, answered=call.stream_started_at is not None)
+
+
+async def _let_last(twilio: TwilioRest, call: Call, now: datetime, talk_s: int) -> None:
+    """Move Twilio's own limit on the call, which its stream had set to the last minute paid, behind the talk's."""
+    elapsed_s = 0 if call.stream_started_at is None else int((now - call.stream_started_at).total_seconds())
+    dialling_s = call.configuration.voice.transfer_timeout_s + ASKED_S
+    answer = await calls.limit(twilio, call.call_sid, elapsed_s + dialling_s + talk_s)
+    if not isinstance(answer, Accepted):
+        log.warning("time_limit_not_moved", call_id=str(call.call_id), outcome=type(answer).__name__)
 
 
 async def _redirect(twilio: TwilioRest, call: Call, document: str) -> bool:

@@ -134,6 +134,12 @@ async def test_a_talk_is_never_longer_than_two_hours(telephone: Telephone) -> No
     assert forwarded.dial.get("timeLimit") == "7200"
 
 
+async def test_twilios_own_limit_on_the_call_moves_behind_the_talks(telephone: Telephone) -> None:
+    forwarded = await put_through(telephone, balance=7 * FEE)
+    assert forwarded.dial.get("timeLimit") == "180"
+    assert telephone.carrier.forms("TimeLimit") == [str(20 + 25 + 60 + 180)]
+
+
 async def test_something_may_be_announced_before_the_dialling(telephone: Telephone) -> None:
     await put_through(telephone, announce="Ich verbinde Sie.")
     [document] = telephone.carrier.forms("Twiml")
