@@ -52,7 +52,9 @@ class Player:
         self._until_ms = 0.0
         self._heard: list[Heard] = []
         self._heard_bytes = 0
-        self._fresh_at = 0, 0  # piece, and byte of it, from which on nobody has asked
+        self._overheard = False
+        self._unasked = bytearray()  # of pieces that have fully played
+        self._asked_bytes = 0  # of the first piece that has not
 
     def add(self, audio: bytes, now_ms: float) -> None:
         self._settle(now_ms)
@@ -95,15 +97,14 @@ class Player:
         return [*self._heard, *partly]
 
     def fresh(self, now_ms: float) -> bytes:
-        """Return the audio that was heard since this was asked last, for who listens along."""
+        """Return the audio that was heard since this was asked last, for who listens along from the first time on."""
+        self._overheard = True
         self._settle(now_ms)
-        at, offset = self._fresh_at
-        partly = _cut(self._pieces[0], now_ms) if self._pieces else []
-        heard = [one.audio for one in (*self._heard[at:], *partly)]
-        if not heard:
-            return b""
-        self._fresh_at = len(self._heard), len(heard[-1]) if partly else 0
-        return b"".join(heard)[offset:]
+        partly = b"".join(one.audio for one in _cut(self._pieces[0], now_ms)) if self._pieces else b""
+        fresh = bytes(self._unasked) + partly[self._asked_bytes :]
+        self._unasked.clear()
+        self._asked_bytes = len(partly)
+        return fresh
 
     def heard_ms(self, now_ms: float) -> float:
         self._settle(now_ms)
@@ -119,6 +120,9 @@ class Player:
             self._heard_bytes += len(heard.audio)
             if self._keeps_audio:
                 self._heard.append(heard)
+            if self._overheard:
+                self._unasked += heard.audio[self._asked_bytes :]
+        self._asked_bytes = 0
 
 
 def _cut(piece: _Piece, now_ms: float) -> list[Heard]:

@@ -73,8 +73,7 @@ class StreamLeg:
         """Send the caller's next 20 ms."""
         if not self.takes_audio:
             return
-        if self._call.ear is not None and (audio := self._player.fresh(self._call.now_ms())):
-            self._call.ear(audio)
+        self._let_overhear()
         self._chunk += 1
         payload = self._call.take_payload()
         await self._send(
@@ -99,6 +98,10 @@ class StreamLeg:
         self._call.fall_silent()
         self._exchange.ticker.remove(self.tick)
         self._reading.cancel()
+
+    def _let_overhear(self) -> None:
+        if self._call.ear is not None and (audio := self._player.fresh(self._call.now_ms())):
+            self._call.ear(audio)
 
     async def _begin(self) -> None:
         await self._send(wire.CONNECTED)
@@ -140,6 +143,7 @@ class StreamLeg:
             self._timer.cancel()
         for task in (self._reading, *self._echoes):
             task.cancel()
+        self._let_overhear()
         call.listener = None
         call.hear(self._player.heard(now_ms), self._player.heard_ms(now_ms))
         call.fall_silent()
@@ -216,7 +220,8 @@ class StreamLeg:
     def _echo(self, names: Sequence[str], *, cleared: bool) -> None:
         now_ms, faults = self._call.now_ms(), self._exchange.account.faults
         lost = faults.marks_lost
-        self._call.marks += [MarkEcho(name=name, at_ms=now_ms, cleared=cleared, lost=lost) for name in names]
+        if self._call.keeps_audio:
+            self._call.marks += [MarkEcho(name=name, at_ms=now_ms, cleared=cleared, lost=lost) for name in names]
         if names and not lost:
             self._spawn(self._send_marks(names, faults.marks_late_s))
 

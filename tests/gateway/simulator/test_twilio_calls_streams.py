@@ -308,10 +308,11 @@ async def test_a_long_call_may_forget_what_it_heard(twilio: FakeTwilio, gateway:
 
 
 async def test_who_listens_along_hears_what_the_caller_hears(twilio: FakeTwilio, gateway: Scripted) -> None:
-    call, stream = await connected(twilio, gateway)
     overheard: list[bytes] = []
+    call = twilio.calls.place(KIM, OURS, keeps_audio=False)
     call.ear = overheard.append
-    await stream.play(tone(100))
+    await call.wait_for(lambda one: one.listener is not None and bool(gateway.streams))
+    await gateway.streams[0].play(tone(100))
     await call.wait_for(lambda _: b"".join(overheard) == tone(100))
     assert len(overheard) >= 3
     await call.hang_up()

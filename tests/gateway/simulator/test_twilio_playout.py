@@ -1,5 +1,6 @@
 """What a caller hears of a stream's audio, and when its marks are reached."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,18 +65,21 @@ def test_what_comes_after_a_clear_does_not_wait_for_what_was_dropped() -> None:
     assert [one.begins_ms for one in player.heard(1_000)] == [50, 170]
 
 
-def test_who_listens_along_gets_every_byte_once() -> None:
-    player = Player(delay_ms=50)
-    assert player.fresh(0) == b""
+@pytest.mark.parametrize("keeps_audio", [True, False])
+def test_who_listens_along_gets_every_byte_once(keeps_audio: bool) -> None:
+    player = Player(delay_ms=50, keeps_audio=keeps_audio)
     player.add(tone(40), 0)
-    player.add(tone(40), 0)
-    parts = [player.fresh(now_ms) for now_ms in (55, 55, 90, 100, 131, 200)]
+    player.heard_ms(900)
+    assert player.fresh(1_000) == b""  # what was heard before anybody listened along
+    player.add(tone(40), 1_000)
+    player.add(tone(40), 1_000)
+    parts = [player.fresh(now_ms) for now_ms in (1_055, 1_055, 1_090, 1_100, 1_131, 1_200)]
     assert [len(part) for part in parts] == [40, 0, 280, 80, 240, 0]
-    player.add(tone(40), 300)
-    parts += [player.fresh(352)]
-    player.clear(353)
-    parts += [player.fresh(353), player.fresh(400)]
-    assert b"".join(parts) == heard(player, 400)
+    player.add(tone(40), 1_300)
+    parts += [player.fresh(1_352)]
+    player.clear(1_353)
+    parts += [player.fresh(1_353), player.fresh(1_400)]
+    assert b"".join(parts) == tone(40) + tone(40) + tone(40)[:24]
 
 
 def test_without_keeping_audio_it_is_counted_all_the_same() -> None:
