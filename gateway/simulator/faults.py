@@ -79,6 +79,7 @@ class RealtimeFaults:
     refusal_code: str = ""  # what their bodies say
     connects_dropped: int = 0  # the next handshakes: the connection dies
     connects_silent: int = 0  # the next sessions: taken, and told nothing
+    session_closes: list[tuple[int, str]] = field(default_factory=list)  # the next sessions: closed at once like this
     session_errors: list[str] = field(default_factory=list)  # the next sessions: this code for their first update
     expiry_unsaid: bool = False
     thinking_s: float = 0.0  # between an answer's beginning and its first sound

@@ -116,6 +116,10 @@ class FakeRealtime:
         await session.send(self._created())
         self.sessions.append(session)
         await self._tell_of_change()
+        if self.faults.session_closes:
+            code, reason = self.faults.session_closes.pop(0)
+            await session.end(code=code, reason=reason)
+            return
         limit = asyncio.create_task(self._limit(session))
         try:
             await session.run()

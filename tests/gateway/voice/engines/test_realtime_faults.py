@@ -77,6 +77,17 @@ async def test_a_set_up_that_the_server_fails_at_may_work_later(code: str) -> No
     assert error.reason == code
 
 
+async def test_a_refusal_may_come_as_the_reason_of_a_close() -> None:
+    refused = await failing(
+        lambda fake: fake.faults.session_closes.append((3000, "invalid_request_error.invalid_api_key"))
+    )
+    assert isinstance(refused, EngineRefusedError)
+    assert refused.reason == "invalid_api_key"
+    lost = await failing(lambda fake: fake.faults.session_closes.append((1011, "Erika war hier")))
+    assert isinstance(lost, EngineLostError)
+    assert lost.reason == "closed 1011"
+
+
 async def test_a_connection_that_breaks_off_in_the_handshake_is_lost() -> None:
     error = await failing(lambda fake: setattr(fake.faults, "connects_dropped", 1))
     assert isinstance(error, EngineLostError)
