@@ -83,7 +83,9 @@ async def _decline(voice: Voice, call: Call, why: Why) -> str:
             return document
         why = "insufficient_credits"
     async with services.db.transaction(call.tenant_id) as connection:
-        await call_store.decline_call(connection, call.account, reason=why, now=services.now())
+        declined = await call_store.decline_call(connection, call.account, reason=why, now=services.now())
+    if declined:
+        services.metrics.calls.labels(why).inc()
     return _no(call, why)
 
 

@@ -25,6 +25,8 @@ class LegRow:
     call_epoch: int
     call_began_at: datetime | None  # its first stream
     call_minutes_charged: int
+    call_input_tokens: int
+    call_output_tokens: int
 
 
 async def insert_leg(
@@ -48,7 +50,8 @@ async def read_leg(connection: Connection, tenant_id: UUID, call_id: UUID, leg: 
     row = await connection.fetchrow(
         """SELECT leg.leg, leg.state, leg.outcome, leg.time_limit_s, leg.minutes_charged, leg.dialled_at,
                   leg.answered_at, call.state AS call_state, call.lease_epoch AS call_epoch,
-                  call.stream_started_at AS call_began_at, call.minutes_charged AS call_minutes_charged
+                  call.stream_started_at AS call_began_at, call.minutes_charged AS call_minutes_charged,
+                  call.input_tokens AS call_input_tokens, call.output_tokens AS call_output_tokens
            FROM call_leg leg JOIN call USING (tenant_id, call_id)
            WHERE leg.tenant_id = $1 AND leg.call_id = $2 AND leg.leg = $3""",
         tenant_id,

@@ -1,7 +1,7 @@
 """Watching a forwarded call: each next minute of both legs is held before it starts, and charged when it does.
 
 What has happened on the legs other processes may have heard of, so it is read from the rows. A process that dies leaves
-the call's lease to run out, and the sweep ends the call.
+the call's lease to run out, and the sweep ends the call; the two talk on at most as long as could be paid at first.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from gateway.voice.answering import Voice
 from gateway.voice.call import Call, MinuteHeld
 from gateway.voice.call_credit import begin_leg_minute, hold_leg_minute, release_leg_minute
 from gateway.voice.call_keys import CALLERS_LEG
+from gateway.voice.forwarded_call import ForwardedCall
 from gateway.voice.leg_minutes import LegMinutes
 from gateway.voice.leg_store import LegRow
 
@@ -31,33 +32,79 @@ def watch(voice: Voice, call: Call, leg: int, *, held_minute: int) -> None:
     """
     if call.call_id in voice.forwards:
         return
-    task = asyncio.create_task(_watch(voice, call, leg, held_minute))
+    watching = _Watching(voice, call, leg, held_minute)
+    task = asyncio.create_task(watching.run())
     voice.forwards[call.call_id] = task
     task.add_done_callback(lambda _: voice.forwards.pop(call.call_id, None))
 
 
-async def _watch(voice: Voice, call: Call, leg: int, held_minute: int) -> None:
-    services = voice.services
-    both = {CALLERS_LEG: LegMinutes(held=held_minute), leg: LegMinutes(held=1)}
-    renew_at = services.now()
-    try:
-        while (row := await _read(services, call, leg)) is not None:
-            now = services.now()
-            _take_over(both, row)
-            if not await _keep_up(services, call, both, now):
-                await _cut(services, call)
-                break
-            if now >= renew_at:
-                renew_at = now + timedelta(seconds=services.limits.call_lease_s / 3)
-                if not await _renew(services, call):
-                    break
-            await asyncio.sleep(services.limits.poll_s)
-        await _let_go(services, call, both)
-    except StaleLeaseError:  # a stream has the call again, or it is over
-        return
-    except (DatabaseUnavailableError, asyncpg.PostgresError) as error:
-        # What is charged is charged; the lease runs out and the sweep ends the call.
-        log.error("forwarded_call_lost", call_id=str(call.call_id), error=type(error).__name__)  # noqa: TRY400 - says it all
+class _Watching:
+    """The watch of one forwarded call."""
+
+    def __init__(self, voice: Voice, call: Call, leg: int, held_minute: int) -> None:
+        self._services = voice.services
+        self._call = call
+        self._leg = leg
+        self._both = {CALLERS_LEG: LegMinutes(held=held_minute), leg: LegMinutes(held=1)}
+        self._live: ForwardedCall | None = None
+        self._renew_at = voice.services.now()
+        self._end_asked = asyncio.Event()
+
+    async def run(self) -> None:
+        """Look after the call until it is over or a stream has it again; a database that is away is waited for."""
+        services = self._services
+        try:
+            while True:
+                try:
+                    if not await self._look():
+                        break
+                except (DatabaseUnavailableError, asyncpg.PostgresError) as error:
+                    log.warning("forwarded_call_unseen", call_id=str(self._call.call_id), error=type(error).__name__)
+                await self._pause()
+            await _let_go(services, self._call, self._both)
+        except StaleLeaseError:
+            log.info("forwarded_call_taken_over", call_id=str(self._call.call_id))
+        except (DatabaseUnavailableError, asyncpg.PostgresError) as error:
+            log.warning("forwarded_call_not_let_go", call_id=str(self._call.call_id), error=type(error).__name__)
+        finally:
+            if self._live is not None:
+                services.live_calls.discard(self._live)
+
+    async def _look(self) -> bool:
+        """Charge and hold what is due; False once the call is no longer put through by us, or cannot be paid."""
+        services, call = self._services, self._call
+        row, now = await _read(services, call, self._leg), services.now()
+        if row is None:
+            return False
+        _take_over(self._both, row)
+        if self._end_asked.is_set() or not await _keep_up(services, call, self._both, now):
+            await _cut(services, call)
+            return False
+        self._show(row)
+        if now >= self._renew_at:
+            self._renew_at = now + timedelta(seconds=services.limits.call_lease_s / 3)
+            return await _renew(services, call)
+        return True
+
+    def _show(self, row: LegRow) -> None:
+        """Be one of the process's calls, as soon as the stream that had it before is gone."""
+        if self._live is None:
+            if self._call.call_id in self._services.live_calls.calls:
+                return
+            self._live = ForwardedCall(self._services, self._call, row, self._end_asked.set)
+            self._services.live_calls.add(self._live)
+        self._live.row = row
+        self._live.minutes_held = sum(minutes.held - minutes.begun for minutes in self._both.values())
+
+    async def _pause(self) -> None:
+        if self._end_asked.is_set():  # and not obeyed, for the database is away
+            await asyncio.sleep(self._services.limits.poll_s)
+            return
+        try:
+            async with asyncio.timeout(self._services.limits.poll_s):
+                await self._end_asked.wait()
+        except TimeoutError:
+            pass
 
 
 async def _read(services: Services, call: Call, leg: int) -> LegRow | None:

@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from gateway.live_calls import LiveCall
 from gateway.voice import call_store
 from gateway.voice.call import Call, MinuteHeld, Progress
 from gateway.voice.call_credit import begin_minute, hold_first, release_minute
@@ -301,6 +302,33 @@ async def test_a_talk_that_cannot_be_paid_any_longer_is_ended(telephone: Telepho
     assert await telephone.wallet() == (0, 0)
 
 
+async def test_a_forwarded_call_is_one_of_the_processs_calls_and_shows_what_it_costs(telephone: Telephone) -> None:
+    forwarded = await put_through(telephone)
+    await forwarded.picks_up()
+    await forwarded.presses("1")
+    await telephone.until(lambda: shown(telephone))
+    telephone.clock.advance(seconds=41)
+    await charged(telephone, "minute:2")
+    live_calls = telephone.services.live_calls
+    live = live_calls.calls[forwarded.call.call_id]
+    await telephone.until(lambda: has_charged(live, 3))
+    figures = live.figures()
+    assert (figures.state, figures.seconds, figures.charged_millicredits) == ("forwarded", 61.0, 3 * FEE)
+    live.move()
+    await forwarded.ends("completed", 41)
+    await telephone.until(lambda: unwatched(telephone))
+    assert live_calls.of_tenant(telephone.cast.acme) == len(live_calls) == 0
+
+
+async def test_a_forwarded_call_is_ended_on_demand(telephone: Telephone) -> None:
+    forwarded = await put_through(telephone)
+    await telephone.until(lambda: shown(telephone))
+    telephone.services.live_calls.calls[forwarded.call.call_id].end("asked")
+    await telephone.until(lambda: hung_up(telephone))
+    await telephone.until(lambda: unwatched(telephone))
+    assert not telephone.services.live_calls.calls
+
+
 async def test_twilios_durations_correct_both_legs_downwards_once(telephone: Telephone) -> None:
     forwarded = await put_through(telephone)
     await forwarded.picks_up()
@@ -391,3 +419,11 @@ async def unwatched(telephone: Telephone) -> bool:
 
 async def hung_up(telephone: Telephone) -> bool:
     return telephone.carrier.forms("Status") == ["completed"]
+
+
+async def shown(telephone: Telephone) -> bool:
+    return bool(telephone.services.live_calls.calls)
+
+
+async def has_charged(live: LiveCall, minutes: int) -> bool:
+    return live.figures().minutes_charged == minutes
