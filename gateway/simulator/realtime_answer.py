@@ -42,10 +42,13 @@ class _Spoken:
 
 
 class Answer:
-    """One response. `done` is set when the client has been told of its end."""
+    """One response."""
 
-    def __init__(self, memory: Memory, send: Send, faults: RealtimeFaults, *, language: str, speed: float) -> None:
+    def __init__(
+        self, memory: Memory, send: Send, faults: RealtimeFaults, *, instructions: str, language: str, speed: float
+    ) -> None:
         self.response_id = memory.new_id("resp")
+        self.instructions = instructions  # the session's, or those that stood in for them
         self.status: Status = "in_progress"
         self.reason = ""
         self.audio_ms = 0.0

@@ -209,10 +209,7 @@ class RealtimeSession:
             item.text = self.words.popleft()
         elif self.ear is not None:
             item.text = await asyncio.to_thread(self.ear, event.audio, self._language)
-        counted = {"type": "tokens", "input_tokens": 10, "output_tokens": len(item.text) // 4}
-        counted["total_tokens"] = 10 + len(item.text) // 4
-        told = {"item_id": item.item_id, "content_index": 0, "transcript": item.text, "usage": counted}
-        await self.send({"type": "conversation.item.input_audio_transcription.completed", **told})
+        await self.send(wire.transcribed(item.item_id, item.text))
 
     async def _create_item(self, document: Document) -> None:
         item = self.memory.take(document.get("item"))
@@ -242,10 +239,10 @@ class RealtimeSession:
         await self.send({"type": "conversation.item.truncated", "item_id": item_id, **place})
 
     async def _respond(self, document: Document) -> None:
-        given, own = text_at(document, "response", "instructions"), text_at(self.configuration, "instructions")
-        beyond = given.removeprefix(own).strip()
+        given = text_at(document, "response", "instructions")
+        beyond = given.removeprefix(text_at(self.configuration, "instructions")).strip()
         self.asked.append(beyond)
-        await self._answer_to(lambda: Asked(instructions=beyond), document=document)
+        await self._answer_to(lambda: Asked(instructions=beyond), instructions=given, document=document)
 
     async def _cancel_asked(self, document: Document) -> None:
         self.cancels += 1
@@ -268,13 +265,21 @@ class RealtimeSession:
         event: Callable[[], MindEvent],
         *,
         after: "asyncio.Task[None] | None" = None,
+        instructions: str = "",
         document: Document | None = None,
     ) -> None:
         if self.answer is not None:
             message = f"Conversation already has an active response in progress: {self.answer.response_id}."
             await self._object(Problem(code="conversation_already_has_active_response", message=message), document)
             return
-        answer = Answer(self.memory, self.send, self.faults, language=self._language, speed=self.speed)
+        answer = Answer(
+            self.memory,
+            self.send,
+            self.faults,
+            instructions=instructions or text_at(self.configuration, "instructions"),
+            language=self._language,
+            speed=self.speed,
+        )
         self.answers.append(answer)
         self._answering = self._start(self._give(answer, event, after))
 

@@ -185,21 +185,11 @@ async def test_notes_and_keys_are_known_to_the_next_answer_and_ask_for_none() ->
 
 
 async def test_instructions_for_one_answer_do_not_make_the_agent_forget_who_it_is() -> None:
-    fake = FakeRealtime(Script())
-    async with fake.running() as url, connected(url) as listener:
-        session = await fake.session()
-        received: list[str] = []
-        take = session._take
-
-        async def listen(text: str) -> None:
-            received.append(text)
-            await take(text)
-
-        session._take = listen  # type: ignore[method-assign]  # to read the words on the wire
+    async with in_session() as (listener, fake):
         await listener.session.respond("Fasse dich kurz.")
         await listener.until(ResponseEnded)
-    assert SETUP.instructions in received[0]
-    assert "Fasse dich kurz." in received[0]
+    (answer,) = fake.sessions[0].answers
+    assert answer.instructions == f"{SETUP.instructions}\n\nFasse dich kurz."
 
 
 async def test_a_new_session_knows_what_was_said_and_done_before() -> None:
