@@ -229,8 +229,6 @@ class CallMeter:
             yield from self._settle()
             if self._next is None:
                 return
-            for asked in (self._asked, self._again):
-                asked.pop(self.minute, None)
             self.minute += 1
             self._hold, self._next, self._is_refused = self._next, None, False
             self._ends_ms += MINUTE_MS

@@ -28,7 +28,6 @@ class Hearing:
         self._marks = marks
         self._ack_grace_ms = ack_grace_ms
         self._stretches: list[tuple[int, int]] = []  # position and time at which each began
-        self._soonest_ms = ASSUMED_DELAY_MS  # the shortest such delay
         self._acknowledged = 0
         self._deaf = False  # marks do not come back
 
@@ -50,7 +49,6 @@ class Hearing:
         """Note that a mark at this position has come back."""
         self._acknowledged = max(self._acknowledged, position)
         self.delay_ms = max(0, now_ms - self._left_ms(position))
-        self._soonest_ms = min(self._soonest_ms, self.delay_ms)
         self._deaf = False
 
     def clear(self) -> None:
@@ -68,7 +66,7 @@ class Hearing:
         if waits_for is None or self._deaf or self._acknowledged > self._stretches[-1][0]:
             return max(self._acknowledged, self._played(now_ms - self._delay_ms))
         # Nothing tells yet when the caller began to hear this stretch: surely not its first mark.
-        return max(self._acknowledged, min(self._played(now_ms - self._soonest_ms), waits_for))
+        return max(self._acknowledged, min(self._played(now_ms - ASSUMED_DELAY_MS), waits_for))
 
     def surely_heard(self, now_ms: int) -> int:
         """Return the position up to which nothing is waited for: its marks came back, or long should have."""

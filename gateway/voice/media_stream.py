@@ -108,7 +108,7 @@ class MediaStream:
 
     def _media(self, message: dict[str, Any], media: dict[str, Any]) -> StreamEvent:
         sequence, chunk = int(message["sequenceNumber"]), int(media["chunk"])
-        if sequence != self._sequence + 1 or (chunk != self._chunk + 1 and self._chunk):
+        if sequence != self._sequence + 1 or chunk != self._chunk + 1:
             self.gaps += 1
         self._sequence, self._chunk = sequence, chunk
         payload = media["payload"]

@@ -147,7 +147,6 @@ class Playout:
         self._unheard.clear()
         self._marks.begin_generation()
         self._hearing.clear()
-        self._pace.was_ahead = False
         return tuple(item.told(position) for item in cut)
 
     def heard_of(self, item_id: str, now_ms: int) -> HeardItem | None:

@@ -400,7 +400,9 @@ def test_the_room_for_words_is_paid_for_whatever_was_used(held: int, read: int, 
         assert RATES.cost(read + input_room, spoken + output_room) <= held
         meter.read_tokens(input_room)
         meter.spoke_tokens(output_room)
-        assert meter.close(100) == [SettleMinute(MinuteUsage(1, min(600, read + input_room), spoken + output_room))]
+        assert meter.close(100) == [
+            SettleMinute(MinuteUsage(1, min(600, read + input_room), min(1_200, spoken + output_room)))
+        ]
 
 
 def test_a_text_engine_is_cut_off_before_a_part_is_used_up() -> None:

@@ -220,6 +220,9 @@ def test_a_mark_that_comes_back_after_all_is_trusted_again() -> None:
     assert playout.billable_heard_ms(5_000) == 5_000 - ASSUMED_DELAY_MS
     assert playout.acknowledge(marks[26], 5_600)  # the one at 5,200 ms
     assert playout.heard_of("a", 5_600) == HeardItem(A, 5_200, 10_000, 10_000, billable=True)
+    assert playout.acknowledge(marks[49], 10_200)
+    assert playout.is_playing(10_400)  # and the last one is waited for
+    assert not playout.is_playing(12_400)
 
 
 def test_speech_goes_on_until_its_last_mark_is_back() -> None:
@@ -274,6 +277,8 @@ def test_an_interruption_tells_what_was_heard_and_later_items_as_unheard() -> No
     assert not playout.is_playing(270)
     assert playout.interrupt(280) == ()
     assert playout.billable_heard_ms(9_000) == 120
+    assert playout.heard_of("a", 9_000) == HeardItem(A, 120, 200, 300, billable=True)
+    assert playout.heard_of("b", 9_000) == HeardItem(B, 0, 0, 5_000, billable=True)
 
 
 def test_items_that_were_heard_in_full_are_not_told() -> None:
@@ -336,6 +341,25 @@ def test_notices_are_played_and_not_billed() -> None:
     echo_all(playout, playout.due(0), 350)
     assert playout.billable_heard_ms(350) == 100
     assert playout.heard_of("a", 350) == HeardItem(A, 100, 100, 100, billable=False)
+
+
+def test_a_notice_is_not_billed_while_it_is_played_nor_when_it_is_cut_off() -> None:
+    playout = Playout()
+    playout.add(A, audio(1_000), 0, billable=False)
+    echo_all(playout, playout.due(0), 350)
+    assert playout.billable_heard_ms(350) == 0
+    assert playout.interrupt(350) == (HeardItem(A, 200, 200, 1_000, billable=False),)
+    assert playout.billable_heard_ms(350) == 0
+
+
+def test_muted_items_of_long_ago_are_forgotten() -> None:
+    playout = Playout()
+    playout.add(A, audio(1_000), 0)
+    for number in range(ITEMS_KEPT):
+        playout.mute(ItemKey(str(number)))
+    assert playout.heard_of("0", 0) is None
+    assert playout.heard_of("1", 0) is not None
+    assert playout.heard_of("a", 0) == HeardItem(A, 0, 0, 1_000, billable=True)
 
 
 def test_the_parts_of_an_item_are_told_together() -> None:
