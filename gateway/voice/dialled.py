@@ -63,8 +63,10 @@ async def dialled(voice: Voice, tenant_id: UUID, call_id: UUID, leg: int, fields
     if found is None:
         return twiml.hang_up()
     call, row = found
-    if row.outcome == "completed" or fields.get("CallStatus") in calls.FINAL:
-        await end_call(services, call.account, reason="forwarded", figures={}, provider_usage={})
+    was_taken = row.outcome == "completed"
+    if was_taken or fields.get("CallStatus") in calls.FINAL:
+        reason = "forwarded" if was_taken else "caller_hung_up"
+        await end_call(services, call.account, reason=reason, figures={}, provider_usage={})
         return twiml.hang_up()
     return await _come_back(voice, call, row)
 

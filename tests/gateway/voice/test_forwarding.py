@@ -256,7 +256,8 @@ async def test_a_caller_who_hangs_up_while_it_rings_ends_the_call(telephone: Tel
     path = at(forwarded.dial.get("action"))
     answer = await telephone.tell(path, CallStatus="completed", DialCallStatus="no-answer")
     assert tags(read(answer)) == ["Hangup"]
-    assert (await telephone.call())["state"] == "ended"
+    call = await telephone.call()
+    assert (call["state"], call["end_reason"]) == ("ended", "caller_hung_up")
     assert (await telephone.wallet())[1] == 0
 
 
