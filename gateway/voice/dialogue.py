@@ -60,7 +60,9 @@ class Dialogue:
         """What the call is doing, in a word."""
         return self._leaving.state or ("wrapping_up" if self._wrapping_up else self._turns.state)
 
-    # What it is told, and when it is to be asked.
+    @property
+    def greeted(self) -> bool:
+        return self._turns.greeted
 
     def begin(self, now_ms: int) -> Effects:
         """Begin the call: an engine is wanted first."""
@@ -164,8 +166,6 @@ class Dialogue:
             answers.want()
         return []
 
-    # The engine's sessions.
-
     def _on_engine(self, event: EngineEvent, now_ms: int) -> Effects:
         match event:
             case signals.EngineReady():
@@ -207,8 +207,6 @@ class Dialogue:
     def _give_up(self, now_ms: int) -> Effects:
         final = Forward("technical") if self._manner.may_forward else HangUp("technical")
         return self._leaving.at_once(final, "technical", now_ms)
-
-    # Credits and time.
 
     def _on_meter(self, event: MeterEvent, now_ms: int) -> Effects:
         match event:
