@@ -10,8 +10,11 @@ import pytest
 
 from gateway.live_calls import LiveCall
 from gateway.voice import call_store
+from gateway.voice.answering import build_voice
 from gateway.voice.call import Call, MinuteHeld, Progress
 from gateway.voice.call_credit import begin_minute, hold_first, release_minute
+from gateway.voice.call_sweeps import end_orphaned_calls
+from gateway.voice.dialled import dialled, whisper
 from gateway.voice.forwarding import forward
 from tests.gateway.voice.engine import ScriptedEngine
 from tests.gateway.voice.telephone import FEE, NUMBER, PERSON, PUBLIC, Telephone
@@ -386,6 +389,31 @@ async def test_a_process_that_closes_leaves_no_watch(telephone: Telephone) -> No
     await telephone.voice.close()
     assert not telephone.voice.forwards
     assert (await telephone.call())["state"] == "forwarding"
+
+
+async def test_what_another_process_hears_of_is_charged_by_the_one_that_watches(telephone: Telephone) -> None:
+    forwarded = await put_through(telephone)
+    other = build_voice(telephone.services, {})
+    who = (telephone.cast.acme, forwarded.call.call_id, 1)
+    assert tags(read(await whisper(other, *who, {"CallSid": "CA2"})))[0] == "Gather"
+    assert tags(read(await whisper(other, *who, {"CallSid": "CA2", "Digits": "1"}))) == []
+    telephone.clock.advance(seconds=60)
+    await charged(telephone, "leg:1:minute:2")
+    assert tags(read(await dialled(other, *who, {"DialCallStatus": "completed"}))) == ["Hangup"]
+    await telephone.until(lambda: unwatched(telephone))
+    assert other.forwards == {}
+    assert (await telephone.wallet())[1] == 0
+
+
+async def test_a_call_whose_watch_has_died_is_ended_by_the_sweep_and_nothing_stays_held(telephone: Telephone) -> None:
+    forwarded = await put_through(telephone)
+    await telephone.voice.close()
+    assert (await telephone.wallet())[1] == 2 * FEE
+    telephone.clock.advance(seconds=telephone.services.limits.call_lease_s + 1)
+    await end_orphaned_calls(telephone.services)
+    assert await telephone.wallet() == (RICH - FEE, 0)
+    assert tags(await forwarded.ends("busy")) == ["Hangup"]
+    await telephone.audit()
 
 
 async def switch_off(telephone: Telephone) -> None:
