@@ -24,10 +24,6 @@ async def limit(rest: TwilioRest, call_sid: str, time_limit_s: int) -> Answer:
     return await _update(rest, call_sid, [("TimeLimit", str(time_limit_s))])
 
 
-async def show(rest: TwilioRest, call_sid: str) -> Answer:
-    return await rest.get(f"Calls/{call_sid}.json")
-
-
 async def start_recording(rest: TwilioRest, call_sid: str, callback: str) -> Answer:
     """Record a call from now on, each side on a track of its own; the end is told to `callback`."""
     form: Form = [
