@@ -20,6 +20,7 @@ from gateway.voice.connecting import RELAY
 from gateway.voice.dialled import dialled, leg_told, whisper
 from gateway.voice.ending import call_told
 from gateway.voice.relay_session import run_relay
+from gateway.voice.session import run_media
 from gateway.voice.webhooks import is_signed_upgrade, signed_fields
 from gateway.web import problem
 
@@ -125,12 +126,7 @@ async def _connect(voice: Voice, request: web.Request) -> web.StreamResponse:
     socket = web.WebSocketResponse(compress=False, max_msg_size=FRAME_BYTES_MAX)
     await socket.prepare(request)
     try:
-        if call.engine == RELAY:
-            await run_relay(voice, call, socket)
-        else:
-            from gateway.voice.session import run_media  # noqa: PLC0415 - lands later
-
-            await run_media(voice, call, socket)
+        await (run_relay if call.engine == RELAY else run_media)(voice, call, socket)
     finally:
         voice.waiting.drop(call_id)
         if not socket.closed:
