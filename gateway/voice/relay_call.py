@@ -185,7 +185,7 @@ class RelayCall:
             return
         if words.billable and words.heard:
             self._money.spoke(words.heard)
-        self._transcript.agent(words)
+        self._transcript.agent(words, self._now_ms())
 
     async def _leave(self, outcome: HangUp | Forward | Move) -> None:
         match outcome:
@@ -201,7 +201,7 @@ class RelayCall:
     async def _forward(self, reason: str) -> None:
         call = replace(self._call, progress=self._progress(reason, await self._money.settle(self._now_ms())))
         if await forward(self._voice, call, reason=reason):
-            self._leave_to_others()
+            self._end(None)
         else:
             await self._go_on(call, NotForwarded())
 
@@ -209,7 +209,7 @@ class RelayCall:
         now_ms = self._now_ms()
         progress = self._progress("move", await self._money.pause(now_ms), elapsed_ms=now_ms)
         if await relay_departures.move(self._voice, self._call, progress):
-            self._leave_to_others()
+            self._end(None)
             return
         again = await relay_departures.take(self._services, self._call)
         if again is None:
@@ -253,14 +253,10 @@ class RelayCall:
 
     def _lose(self) -> None:
         """Leave the call to the stream that has it by now."""
-        self._leave_to_others()
+        self._end(None)
         self._inbox.put_nowait(None)
 
-    def _leave_to_others(self) -> None:
-        self._end_reason = None
-        self._over.set()
-
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: str | None) -> None:
         self._end_reason = reason
         self._over.set()
 

@@ -4,7 +4,7 @@ Twilio listens and speaks; we are told words and give words. Every time is in mi
 """
 
 from collections.abc import Callable
-from typing import Final, assert_never
+from typing import assert_never
 
 from agents.agent import AgentConfiguration
 from agents.disclosure import names_a_machine
@@ -14,6 +14,7 @@ from gateway.voice.engines.base import PastItem
 from gateway.voice.manner import disclosure_reminder, keys_pressed
 from gateway.voice.relay_drafts import Drafts
 from gateway.voice.relay_endings import Endings
+from gateway.voice.relay_keys import Keys
 from gateway.voice.relay_mouth import Mouth
 from gateway.voice.relay_past import RelayPast
 from gateway.voice.relay_patience import Patience
@@ -36,8 +37,6 @@ from gateway.voice.signals import (
     RecordCall,
 )
 from gateway.voice.yes import is_yes
-
-DIGITS_MS: Final = 1_500  # after the last key
 
 Sign = wire.Prompted | wire.Pressed | wire.Interrupted | wire.Speaking | wire.Played
 
@@ -66,9 +65,9 @@ class RelayDialogue:
         self._patience = Patience(configuration.voice)
         self._endings = Endings(configuration.voice, self._mouth, ends_ms=ends_ms)
         self._asks_recording = asks_recording
+        self._ready: Answered | NotAnswered | None = None
         self._opening = ""
-        self._digits = ""
-        self._digits_ms = 0
+        self._keys = Keys()
 
     @property
     def past(self) -> tuple[PastItem, ...]:
@@ -83,6 +82,11 @@ class RelayDialogue:
         if self._drafts.is_running:
             return "thinking"
         return "speaking" if self._mouth.is_playing else "listening"
+
+    @property
+    def _may_end(self) -> bool:
+        """Whether the call may end by itself: not before the caller has heard what is being said, or was changed."""
+        return not self._drafts.must_be_said and not self._mouth.is_playing
 
     def begin(self, opening: str, now_ms: int) -> list[RelayEffect]:
         """Say the first words, and ask what is to be asked first; without an opening, go on where the call was."""
@@ -105,7 +109,8 @@ class RelayDialogue:
             case wire.Began() | wire.Refused() | wire.Ignored() | wire.Malformed():
                 effects = []
             case Answered() | NotAnswered() | Wrote():
-                effects = self._note_draft(told, now_ms)
+                self._note_draft(told)
+                effects = []
             case WrapUp() | Continued() | CutOff():
                 effects = self._note_credits(told, now_ms)
             case NotForwarded() | NotMoved() | MoveAsked() | EndAsked() | CallerGone():
@@ -120,7 +125,8 @@ class RelayDialogue:
             self._patience.busy(now_ms)
         effects: list[RelayEffect] = [*self._mouth.due(now_ms)]
         if not self._endings.is_near:
-            effects += self._duekeys_pressed(now_ms)
+            effects += self._due_answer(now_ms)
+            effects += self._due_keys(now_ms)
             effects += self._drafts.due(now_ms)
             effects += self._due_ending(now_ms)
             effects += self._due_patience(now_ms)
@@ -129,11 +135,11 @@ class RelayDialogue:
     def next_due_ms(self, now_ms: int) -> int | None:
         """Return when to call `due` again; None: once something is told."""
         times = [self._mouth.next_due_ms()]
-        if self._endings.is_near or not self._drafts.must_be_said:
+        if self._endings.is_near or self._may_end:
             times.append(self._endings.next_due_ms(now_ms))
         if not self._endings.is_near:
             times.append(self._drafts.next_due_ms())
-            times.append(self._digits_ms if self._digits else None)
+            times.append(self._keys.next_due_ms)
             if not (self._mouth.is_playing or self._drafts.is_running):
                 times.append(self._patience.next_due_ms())
         return min((time for time in times if time is not None), default=None)
@@ -184,15 +190,12 @@ class RelayDialogue:
         effects = self._answer_to_recording(digit)
         if effects:  # the key was an answer, which needs another one
             return [*effects, *self._take_up(keys_pressed(digit, self._language), now_ms)]
-        self._digits += digit
-        self._digits_ms = now_ms if digit == "#" else now_ms + DIGITS_MS
+        self._keys.press(digit, now_ms)
         return []
 
-    def _duekeys_pressed(self, now_ms: int) -> list[RelayEffect]:
-        if not self._digits or now_ms < self._digits_ms:
-            return []
-        text, self._digits = keys_pressed(self._digits, self._language), ""
-        return self._take_up(text, now_ms)
+    def _due_keys(self, now_ms: int) -> list[RelayEffect]:
+        pressed = self._keys.take(now_ms)
+        return self._take_up(keys_pressed(pressed, self._language), now_ms) if pressed else []
 
     def _take_up(self, text: str, now_ms: int) -> list[RelayEffect]:
         """Let the agent answer, together with what it has not answered yet."""
@@ -205,24 +208,30 @@ class RelayDialogue:
         asked, self._asks_recording = self._asks_recording, False
         return [RecordCall(agreed=is_yes(text, self._language))] if asked else []
 
-    def _note_draft(self, told: Answered | NotAnswered | Wrote, now_ms: int) -> list[RelayEffect]:
+    def _note_draft(self, told: Answered | NotAnswered | Wrote) -> None:
         if told.draft != self._drafts.number:
+            return
+        if isinstance(told, Wrote):
+            self._drafts.keep()
+        else:
+            self._ready = told
+
+    def _due_answer(self, now_ms: int) -> list[RelayEffect]:
+        """Say what the agent has answered, but not into the middle of an answer before."""
+        ready = self._ready
+        if ready is None or self._mouth.would_be_cut:
             return []
-        match told:
-            case Wrote():
-                self._drafts.keep()
-                return []
-            case NotAnswered():
-                self._drafts.drop()
-                return self._endings.technical(now_ms)
-            case Answered(text=text, ending=ending):
-                self._drafts.done()
-                return self._say_answer(spoken(text), ending, now_ms)
-            case _:
-                assert_never(told)
+        self._ready = None
+        if ready.draft != self._drafts.number:
+            return []
+        if isinstance(ready, NotAnswered):
+            self._drafts.drop()
+            return self._endings.technical(now_ms)
+        self._drafts.done()
+        return self._say_answer(spoken(ready.text), ready.ending, now_ms)
 
     def _say_answer(self, text: str, ending: str | None, now_ms: int) -> list[RelayEffect]:
-        said = self._mouth.say(text, now_ms) if text else []
+        said = self._mouth.say(text, now_ms, preemptible=True) if text else []
         if text and not said:  # nothing of it is paid any more
             return self._end_credits(None, now_ms)
         match ending:
@@ -234,17 +243,10 @@ class RelayDialogue:
                 return [*said, *self._drafts.answer(now_ms)]
 
     def _note_credits(self, told: WrapUp | Continued | CutOff, now_ms: int) -> list[RelayEffect]:
-        match told:
-            case WrapUp():
-                self._drafts.notes["wrap_up"] = True
-                return []
-            case Continued():
-                self._drafts.notes["wrap_up"] = False
-                return []
-            case CutOff(by_ms):
-                return self._end_credits(by_ms, now_ms)
-            case _:
-                assert_never(told)
+        if isinstance(told, CutOff):
+            return self._end_credits(told.by_ms, now_ms)
+        self._drafts.notes["wrap_up"] = isinstance(told, WrapUp)
+        return []
 
     def _note_ending(
         self, told: NotForwarded | NotMoved | MoveAsked | EndAsked | CallerGone, now_ms: int
@@ -274,14 +276,14 @@ class RelayDialogue:
         return [*self._drafts.abandon(), *self._mouth.stop(now_ms), *self._endings.credits(by_ms, now_ms)]
 
     def _due_ending(self, now_ms: int) -> list[RelayEffect]:
-        """End what was asked to be ended, or has lasted too long; but tell the caller what a tool has changed."""
-        if self._drafts.must_be_said:
+        """End what was asked to be ended, or has lasted too long."""
+        if not self._may_end:
             return []
         ending = self._endings.wanted(now_ms)
         return [*self._drafts.abandon(), *ending] if ending else []
 
     def _due_patience(self, now_ms: int) -> list[RelayEffect]:
-        if self._endings.is_near or self._mouth.is_playing or self._drafts.is_running or self._digits:
+        if self._endings.is_near or self._mouth.is_playing or self._drafts.is_running or self._keys.next_due_ms:
             return []
         if self._patience.is_still and self._endings.wants_move:
             return self._endings.move()

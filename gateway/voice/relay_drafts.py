@@ -102,7 +102,7 @@ class Drafts:
         filler = self._fillers[running.fillers]
         running.fillers += 1
         running.filler_ms = now_ms + FILLER_AGAIN_MS
-        return [*self._mouth.say_notice(filler, now_ms, remembered=False, preemptible=False)]
+        return [*self._mouth.say_notice(filler, now_ms, remembered=False)]
 
     def next_due_ms(self) -> int | None:
         if self._resumes_ms is not None:

@@ -20,10 +20,11 @@ MATCH_LETTERS_MIN: Final = 4  # fewer are found anywhere
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """An utterance that is over: what we gave, and what the caller heard of it."""
+    """An utterance that is over: what we gave, when it began to be spoken, and what the caller heard of it."""
 
     text: str = field(repr=False)
     heard: str = field(repr=False)
+    began_ms: int
     heard_ms: int
     interrupted: bool
     billable: bool
@@ -54,13 +55,14 @@ class _Utterance:
     def _place(self, letters: int) -> int:
         return self.places[letters - 1] if letters else 0
 
-    def over(self, letters: int) -> Heard:
+    def over(self, letters: int, now_ms: int) -> Heard:
         """Return how it ended after so many letters."""
         heard = self.text if letters >= len(self.letters) else _whole_words(self.text, self._place(letters))
         return Heard(
             text=self.text,
             heard=heard,
-            heard_ms=self.lasts_ms * len(heard) // len(self.text) if self.text else 0,
+            began_ms=min(self.begins_ms, now_ms),
+            heard_ms=min(self.lasts_ms * len(heard) // max(1, len(self.text)), max(0, now_ms - self.begins_ms)),
             interrupted=letters < len(self.letters),
             billable=self.billable,
         )
@@ -140,17 +142,17 @@ class Speech:
         letters = self._place_of(_letters(heard)[0]) if heard.strip() else 0
         if letters is None:
             letters = self._guessed(now_ms if after_ms is None else self._begun_ms(now_ms) + after_ms)
-        return self._cut(letters)
+        return self._cut(letters, now_ms)
 
     def stop(self, now_ms: int) -> list[Heard]:
         """Note that nothing more is heard: the call is over, or something else is said instead."""
-        return self._cut(0 if self._tells_words else self._guessed(now_ms))
+        return self._cut(0 if self._tells_words else self._guessed(now_ms), now_ms)
 
-    def _cut(self, letters: int) -> list[Heard]:
+    def _cut(self, letters: int, now_ms: int) -> list[Heard]:
         over: list[Heard] = []
         while self._queue:
             utterance = self._queue.popleft()
-            over.append(utterance.over(max(utterance.played, min(letters, len(utterance.letters)))))
+            over.append(utterance.over(max(utterance.played, min(letters, len(utterance.letters))), now_ms))
             letters = max(0, letters - len(utterance.letters))
         return over
 
@@ -158,7 +160,7 @@ class Speech:
         utterance = self._queue.popleft()
         if self._queue and self._queue[0].begins_ms > now_ms:
             self._shift(now_ms)
-        return utterance.over(len(utterance.letters))
+        return utterance.over(len(utterance.letters), now_ms)
 
     def _finished(self, now_ms: int) -> list[Heard]:
         over: list[Heard] = []

@@ -22,10 +22,10 @@ class RelayTranscript:
         at = self._services.now()
         self._chores.add(lambda: note_caller(self._services, self._call, text, at))
 
-    def agent(self, heard: Heard) -> None:
+    def agent(self, heard: Heard, now_ms: int) -> None:
         if not heard.heard:
             return
-        at = self._services.now() - timedelta(milliseconds=heard.heard_ms)
+        at = self._services.now() - timedelta(milliseconds=now_ms - heard.began_ms)
         self._chores.add(
             lambda: note_agent(
                 self._services, self._call, heard.text, heard.heard, at, heard.heard_ms, heard.interrupted

@@ -199,6 +199,32 @@ def test_a_draft_that_has_changed_something_is_said_before_newer_words_are_answe
     assert call.draft.past[-2].text == "Buchen Sie mir Dienstag um neun."
 
 
+def test_an_answer_does_not_cut_off_the_one_before() -> None:
+    call = Telephone()
+    call.wait(10_000)
+    call.hear("Buchen Sie mir Dienstag um neun.")
+    call.tell(Wrote(draft=call.draft.draft))
+    call.hear("Ach, und was kostet das?")
+    call.answer("Gebucht, Dienstag um neun Uhr.")
+    assert said(call.answer(PRICE)) == []
+    assert said(call.wait(4_000)) == [PRICE]
+
+
+def test_newer_words_drop_an_answer_that_waits_to_be_said() -> None:
+    call = Telephone()
+    call.wait(10_000)
+    call.hear("Buchen Sie mir Dienstag um neun.")
+    call.tell(Wrote(draft=call.draft.draft))
+    call.hear("Ach, und was kostet das?")
+    call.answer("Gebucht, Dienstag um neun Uhr.")
+    call.answer(PRICE)
+    call.hear("Und wie lange dauert es?")
+    assert call.draft.words == ("Ach, und was kostet das?", "Und wie lange dauert es?")
+    assert said(call.wait(1_000)) == []
+    assert said(call.answer("Dreißig Minuten, zweiundvierzig Euro.")) == []
+    assert said(call.wait(4_000)) == ["Dreißig Minuten, zweiundvierzig Euro."]
+
+
 def test_an_interruption_without_words_does_not_leave_the_caller_without_an_answer() -> None:
     call = Telephone()
     call.hear("Was kostet ein Haarschnitt?")
@@ -408,14 +434,14 @@ def test_what_a_tool_has_changed_is_told_before_a_call_ends_that_is_too_long() -
     call.hear("Buchen Sie das.")
     call.tell(Wrote(draft=call.draft.draft))
     assert call.configuration.voice.too_long_text not in said(call.wait(3_000))
-    effects = call.answer("Gebucht.")
-    assert said(effects) == ["Gebucht.", call.configuration.voice.too_long_text]
+    assert said(call.answer("Gebucht.")) == ["Gebucht."]
+    assert said(call.wait(3_000)) == [call.configuration.voice.too_long_text]
 
 
 def test_somebody_outside_can_end_the_call() -> None:
     call = Telephone()
-    assert said(call.tell(EndAsked("owner"))) == [call.configuration.voice.goodbye_text]
-    call.wait(20_000)
+    assert said(call.tell(EndAsked("owner"))) == []  # the greeting is heard to its end
+    assert said(call.wait(20_000)) == [call.configuration.voice.goodbye_text]
     assert call.outcomes == [HangUp("owner")]
 
 
