@@ -183,7 +183,7 @@ class CallMeter:
 
     def refused(self, minute: int, now_ms: int) -> None:
         """Take the answer that a minute cannot be held, or not more of it than is."""
-        self._is_refused = self._is_refused or (minute == self.minute + 1 and self._next is None)
+        self._is_refused = self._is_refused or minute == self.minute + 1
         self._answered(minute, now_ms)
 
     def stop_audio(self, now_ms: int) -> None:
@@ -259,7 +259,7 @@ class CallMeter:
 
     def _warn(self, now_ms: int) -> Iterator[MeterEffect]:
         if not self._is_lacking(now_ms):
-            if self._wraps_up:
+            if self._wraps_up and self._hold is not None:
                 self._wraps_up = self._is_cut_off = False
                 yield Continued()
             return

@@ -290,6 +290,36 @@ def test_a_minute_that_is_paid_late_begins_late_and_ends_in_time() -> None:
     assert meter.due(120_000) == [SettleMinute(MinuteUsage(2, 5, 0)), BeginMinute(3)]
 
 
+def test_a_part_that_lasts_to_the_end_of_its_minute_goes_over_into_the_next_part() -> None:
+    meter = CallMeter(RATES, first_held_millicredits=300_000, notice_ms=NOTICE_MS)
+    meter.due(0)
+    meter.refused(1, 50_000)
+    meter.held(2, 295_000, full=False, now_ms=50_000)
+    meter.heard_caller(60_000)
+    meter.played(3_700)  # 31 more tokens are paid, for 300 ms
+    assert meter.due(59_700) == [EnlargeHold(2)]
+    meter.refused(2, 59_700)
+    assert meter.due(60_000) == [SettleMinute(MinuteUsage(1, 600, 74)), BeginMinute(2)]
+
+
+def test_a_cut_off_in_a_part_leaves_the_next_minute_for_the_notice() -> None:
+    meter = CallMeter(RATES, first_held_millicredits=300_000, notice_ms=NOTICE_MS)
+    meter.due(0)
+    meter.held(2, 295_000, full=False, now_ms=50_000)
+    meter.played(24_800)
+    assert CutOff(120_000) in meter.due(58_000)
+
+
+def test_a_minute_is_settled_once_even_if_its_hold_is_enlarged_afterwards() -> None:
+    meter = CallMeter(RATES, first_held_millicredits=300_000)
+    meter.due(0)
+    assert meter.due(60_000) == [SettleMinute(NONE), HoldMinute(2)]
+    meter.held(1, FULL, full=True, now_ms=60_010)
+    assert meter.due(60_010) == []
+    assert meter.due(61_000) == [CutOff(60_000)]
+    assert meter.close(61_010) == []
+
+
 def test_answers_about_minutes_that_are_over_change_nothing() -> None:
     call = metered(RICH)
     call.run(70_000)
