@@ -72,7 +72,7 @@ async def _take(connection: Connection, tenant_id: UUID, call_id: UUID, now: dat
     )
     if state is not None:
         await connection.execute(
-            """UPDATE call SET state = 'ended', ended_at = $3, end_reason = $4, lease_epoch = lease_epoch + 1
+            """UPDATE call SET state = 'ended', ended_at = $3, end_reason = $4
                WHERE tenant_id = $1 AND call_id = $2""",
             tenant_id,
             call_id,

@@ -13,9 +13,11 @@ from gateway.voice.call import Away, Progress
 from gateway.voice.call_credit import begin_minute, hold_first, settle_minute
 from gateway.voice.call_settling import end_call, note_duration
 from gateway.voice.call_sweeps import end_orphaned_calls
+from metering.ledger import lock as lock_wallet
 from tests.cast import Cast
 from tests.conftest import Clock
 from tests.gateway.voice.paying import CREDIT, FEE, Till, open_till, used
+from tests.gateway.waiting import until_somebody_waits
 from tests.gateway.wiring import wired
 
 
@@ -67,6 +69,19 @@ async def test_a_call_that_was_renewed_in_time_goes_on(till: Till, clock: Clock)
     await till.renews(account)
     await end_orphaned_calls(till.services)
     assert (await till.call(account))["state"] == "live"
+
+
+async def test_a_call_that_is_renewed_while_it_is_swept_up_goes_on(till: Till, clock: Clock, db: Database) -> None:
+    account, _ = await till.answered()
+    clock.advance(seconds=31)
+    async with db.transaction(till.tenant_id) as connection:
+        await lock_wallet(connection, till.tenant_id)
+        sweeping = asyncio.create_task(end_orphaned_calls(till.services))
+        await until_somebody_waits(db)
+        assert await till.renews(account)
+    await sweeping
+    assert (await till.call(account))["state"] == "live"
+    assert len(await till.open_holds()) == 2
 
 
 async def test_a_call_whose_stream_never_began_ends_without_a_word(till: Till, clock: Clock) -> None:
