@@ -50,12 +50,12 @@ async def forward(
     if prepared is None or services.twilio is None:
         return False
     await recording.stop(services, call)
-    await _let_last(services.twilio, call, services.now(), prepared.time_limit_s)
     document = _document(services, call, prepared.leg, prepared.time_limit_s, announce=announce)
     if not await _redirect(services.twilio, call, document):
         await _undo(services, call, prepared)
         return False
     watch(voice, call, prepared.leg, held_minute=prepared.callers_minute)
+    await _let_last(services.twilio, call, services.now(), prepared.time_limit_s)
     return True
 
 
