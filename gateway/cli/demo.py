@@ -10,6 +10,7 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from importlib import resources
+from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -31,6 +32,8 @@ from gateway.simulator.openai_realtime import FakeRealtime
 from gateway.simulator.phone.samples import transcript_of
 from gateway.simulator.phone.server import Phone, Scene
 from gateway.simulator.phone.sms_chat import SmsRates
+from gateway.simulator.realtime_session import Ear
+from gateway.simulator.recogniser import load_ear
 from gateway.simulator.twilio import FakeTwilio
 from gateway.tenants import NewTenant, Tenant, create_tenant, list_tenants
 from gateway.worker import Worker
@@ -50,16 +53,21 @@ MORE_CREDITS: Final = 5_000  # enough for an answer by SMS
 LEFT_BY_DRAIN_CREDITS: Final = 20
 
 
-def run(*, port: int, phone_port: int) -> int:
-    """Run the demo until a signal; return the exit code. Raises BadInputError when a port is taken."""
+def run(*, port: int, phone_port: int, recogniser: Path | None = None) -> int:
+    """Run the demo until a signal; return the exit code.
+
+    `recogniser` is a folder with a model that hears what is said in calls. Raises BadInputError when a port is taken
+    or the folder is of no use.
+    """
     configure_logs(level=logging.WARNING)
     for wanted, option in ((phone_port, "--phone-port"), (port, "--port")):
         _check_free(wanted, option)
-    build = building(load_settings(), port=port, phone_port=phone_port)
+    settings = load_settings()
+    build = building(settings, port=port, phone_port=phone_port, ear=_ear(settings, recogniser))
     return serve(build, host=HOST, port=port, drain_s=DRAIN_S, call_drain_s=DRAIN_S)
 
 
-def building(given: Settings, *, port: int, phone_port: int) -> Build:
+def building(given: Settings, *, port: int, phone_port: int, ear: Ear | None = None) -> Build:
     """Return what `gateway.server.serve` builds the demo's process from."""
 
     @contextlib.asynccontextmanager
@@ -91,7 +99,7 @@ def building(given: Settings, *, port: int, phone_port: int) -> Build:
             }
             realtime = None
             if not given.openai_api_key:
-                realtime = FakeRealtime(OfflineVoice(), name=OFFLINE_MODEL)
+                realtime = FakeRealtime(OfflineVoice(), name=OFFLINE_MODEL, ear=ear)
                 vendors |= {
                     "openai_base_url": await stack.enter_async_context(offline.running(HOST)),
                     "openai_realtime_url": await stack.enter_async_context(realtime.running(HOST)),
@@ -129,6 +137,14 @@ def apart(given: Settings) -> Settings:
             "twilio_webhook_keys": {},
         }
     )
+
+
+def _ear(given: Settings, recogniser: Path | None) -> Ear | None:
+    if recogniser is None:
+        return None
+    if given.openai_api_key:
+        raise BadInputError("OpenAI itself listens, because OPENAI_API_KEY is set: leave out --recogniser")
+    return load_ear(recogniser)
 
 
 def _check_free(port: int, option: str) -> None:

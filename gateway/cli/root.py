@@ -56,11 +56,17 @@ def demo(
     *,
     port: Annotated[int, typer.Option(min=1, max=65_535, help="Of the gateway.")] = 8080,
     phone_port: Annotated[int, typer.Option(min=1, max=65_535, help="Of the customer's phone.")] = 8090,
+    recogniser: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="A Whisper model with which the offline model hears what is said in calls."
+        ),
+    ] = None,
 ) -> None:
     """Start a salon with simulated vendors, no keys needed; the page that it names is a customer's phone."""
     from gateway.cli import demo as a_demo  # noqa: PLC0415 - heavy, and not needed for --help
 
-    raise typer.Exit(a_demo.run(port=port, phone_port=phone_port))
+    raise typer.Exit(a_demo.run(port=port, phone_port=phone_port, recogniser=recogniser))
 
 
 @app.command("migrate")

@@ -3,7 +3,6 @@
 What is recorded is what the caller heard, in its time: the business's side of the call.
 """
 
-import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,8 +15,7 @@ from gateway.simulator.twilio_call_wire import SILENCE
 from gateway.simulator.twilio_exchange import Exchange
 from gateway.simulator.twilio_playout import BYTES_PER_MS, Heard
 from gateway.simulator.twilio_wire import Form, Json
-
-MULAW_FORMAT, RATE_HZ = 7, 8_000
+from gateway.simulator.wav import mulaw_wav
 
 
 @dataclass(slots=True, kw_only=True)
@@ -97,7 +95,7 @@ class Recordings:
         recording = self.kept.get(request.match_info["sid"])
         if recording is None or recording.state == "in-progress":
             return refusal(20404, 404)
-        return web.Response(body=_wav(recording.audio), content_type="audio/x-wav")
+        return web.Response(body=mulaw_wav(recording.audio), content_type="audio/x-wav")
 
     async def _delete(self, request: web.Request) -> web.Response:
         recording = self.kept.pop(request.match_info["sid"], None)
@@ -154,9 +152,3 @@ def _track(heard: Sequence[Heard], begins_ms: float, ends_ms: float) -> bytes:
         fits = audio[: max(0, len(track) - at)]
         track[at : at + len(fits)] = fits
     return bytes(track)
-
-
-def _wav(mulaw: bytes) -> bytes:
-    form = struct.pack("<HHIIHHH", MULAW_FORMAT, 1, RATE_HZ, RATE_HZ, 1, 8, 0)
-    chunks = b"fmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(mulaw)) + mulaw
-    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
