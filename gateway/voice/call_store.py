@@ -176,14 +176,15 @@ async def redeem_token(services: Services, token: str) -> tuple[UUID, UUID] | No
 async def begin_stream(
     connection: Connection, account: CallAccount, *, now: datetime, lease_until: datetime
 ) -> int | None:
-    """Take the call for a stream that begins, from whichever had it; None if the call is over.
+    """Take the call for a stream that begins, from whichever had it; None if it is over, or its first comes too late.
 
     Returns the epoch: `account.at(epoch)` is what the stream acts with.
     """
     epoch: int | None = await connection.fetchval(
         f"""UPDATE call SET state = 'live', lease_until = $4, lease_epoch = lease_epoch + 1,
               stream_started_at = coalesce(stream_started_at, $3)
-            WHERE tenant_id = $1 AND call_id = $2 AND state IN {OPEN} RETURNING lease_epoch""",  # noqa: S608 - a constant
+            WHERE tenant_id = $1 AND call_id = $2 AND state IN {OPEN} AND (state <> 'offered' OR lease_until > $3)
+            RETURNING lease_epoch""",  # noqa: S608 - a constant
         account.tenant_id,
         account.call_id,
         now,

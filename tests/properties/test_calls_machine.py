@@ -99,7 +99,7 @@ class CallsMachine(RuleBasedStateMachine):
     @rule(which=SOME)
     def begin_stream(self, which: int) -> None:
         """The first stream of a call, or one that takes it from another."""
-        open_calls = [each for each in self.ringing if not each[1].ended]
+        open_calls = [each for each in self.ringing if not each[1].ended]  # none is late: time passes with a sweep
         account, call, held = open_calls[which % len(open_calls)]
         earlier = [stream for stream in self.streams if stream.call is call]
         call.epoch += 1

@@ -343,12 +343,10 @@ async def test_what_is_held_lives_as_long_as_its_call_is_kept(till: Till, clock:
 
 async def test_a_minute_whose_hold_ran_out_is_charged_if_the_wallet_still_pays_it(till: Till, clock: Clock) -> None:
     await till.grant(FEE + AUDIO)
-    account = await till.rings()
-    held = a_minute(await hold_first(till.services, account))
-    clock.advance(seconds=16)
+    account, held = await till.answered()
+    clock.advance(seconds=31)
     await till.services.ledger.submit(till.tenant_id, expiry(held.fee_key))
     await till.services.ledger.submit(till.tenant_id, expiry(held.audio_key))
-    account = await till.streams(account)
     assert await begin_minute(till.services, account, held) == FEE
     other = a_minute(await hold_first(till.services, await till.rings(EMRE)))
     assert other.audio_millicredits == AUDIO - FEE - (AUDIO - FEE - LEAST_AUDIO) % STEP

@@ -128,6 +128,28 @@ async def test_a_stream_takes_the_call_from_an_earlier_one(till: Till, clock: Cl
     assert (await till.call(account))["stream_started_at"] == started_at
 
 
+async def test_no_stream_begins_for_a_call_that_has_waited_too_long_for_its_first(till: Till, clock: Clock) -> None:
+    account, services = await till.rings(), till.services
+    clock.advance(seconds=15)
+    async with services.db.transaction(till.tenant_id) as connection:
+        until = services.after(30.0)
+        assert await call_store.begin_stream(connection, account, now=clock.now(), lease_until=until) is None
+
+
+async def test_a_call_belongs_to_whoever_its_caller_turns_out_to_be(till: Till) -> None:
+    account, services = await till.rings(ANNA), till.services
+    phone, bsuid = Address(kind="phone", value=ANNA), Address(kind="bsuid", value="US.1")
+    async with services.db.transaction(till.tenant_id) as connection:
+        first, both = [
+            await contacts.resolve(connection, till.tenant_id, addresses, now=services.now(), new_id=services.new_id)
+            for addresses in ([bsuid], [bsuid, phone])
+        ]
+        call = await call_store.load_call(connection, till.tenant_id, account.call_id, services.versions)
+    assert first != account.contact_id
+    assert call.account.contact_id == both
+    assert len(await till.rows("SELECT FROM contact")) == 1
+
+
 async def test_a_call_goes_on_from_where_it_was_left(till: Till) -> None:
     account = await till.streams(await till.rings())
     words = PastItem(kind="agent", text="Guten Tag")
