@@ -48,8 +48,11 @@ class Hearing:
     def acknowledge(self, position: int, now_ms: int) -> None:
         """Note that a mark at this position has come back."""
         self._acknowledged = max(self._acknowledged, position)
-        self.delay_ms = max(0, now_ms - self._left_ms(position))
         self._deaf = False
+        for began, began_ms in reversed(self._stretches):
+            if position > began:
+                self.delay_ms = max(0, now_ms - began_ms - (position - began))
+                break
 
     def clear(self) -> None:
         """Note that nothing of what was sent and not heard will be heard any more."""
@@ -101,10 +104,3 @@ class Hearing:
                 return min(began + at_ms - began_ms, ends)
             ends = began
         return ends
-
-    def _left_ms(self, position: int) -> int:
-        """Return when a position is reached if every piece is played as it leaves us."""
-        for began, began_ms in reversed(self._stretches):
-            if position > began:
-                return began_ms + position - began
-        return 0

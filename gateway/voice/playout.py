@@ -21,6 +21,7 @@ from gateway.voice.pacing import Pace
 __all__ = ["HeardItem", "ItemKey", "PlaceMark", "Play", "Playout"]
 
 ITEMS_KEPT: Final = 50
+WAITING_MS_MAX: Final = 300_000  # longer than any answer; an engine that goes on and on is not listened to
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,8 @@ class Playout:
     """The queue of one call.
 
     After `add`, `finish`, or at the time that `next_due_ms` names, `due` says what is to be sent. `underruns` counts
-    how often speech nearly or really stopped in the middle of an item, `late_deltas` pieces that came for what was
-    muted or complete, `stale_marks` echoes without a meaning, `unacknowledged` marks that did not come back,
+    how often speech nearly or really stopped in the middle of an item, `late_deltas` pieces that were
+    dropped, `stale_marks` echoes without a meaning, `unacknowledged` marks that did not come back,
     `mark_rtt_ms` how long the last one took beyond the audio before it.
     """
 
@@ -78,11 +79,11 @@ class Playout:
         return self._hearing.delay_ms
 
     def add(self, key: ItemKey, audio: bytes, now_ms: int, *, billable: bool = True) -> None:
-        """Queue audio of an item, which must not be muted or complete: else it is dropped and counted."""
+        """Queue audio of an item; if that is muted or complete, or too much waits, it is dropped and counted."""
         item = self._items.get(key)
         if item is None:
             item = self._begin(key, now_ms, billable=billable)
-        if item.finished:
+        if item.finished or self._waiting_ms() >= WAITING_MS_MAX:
             self.late_deltas += 1
         else:
             item.take(audio)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.voice.hearing import ASSUMED_DELAY_MS
-from gateway.voice.playout import ITEMS_KEPT, HeardItem, ItemKey, PlaceMark, Play, Playout
+from gateway.voice.playout import ITEMS_KEPT, WAITING_MS_MAX, HeardItem, ItemKey, PlaceMark, Play, Playout
 from tests.gateway.voice.far_end import FarEnd
 
 A, B, C = ItemKey("a"), ItemKey("b"), ItemKey("c")
@@ -41,6 +41,7 @@ def echo_all(playout: Playout, effects: list[Play | PlaceMark], now: int) -> Non
 def test_the_first_audio_leaves_at_once_as_a_burst_with_an_early_mark() -> None:
     playout = Playout()
     playout.add(A, audio(1_000), 7)
+    assert playout.next_due_ms(7) == 7
     assert sent_of(playout.due(7)) == (200, ["g0.1.20", "g0.1.200"])
     assert playout.due(8) == []
 
@@ -157,6 +158,16 @@ def test_what_comes_after_the_end_is_dropped_and_counted() -> None:
     assert playout.late_deltas == 1
 
 
+def test_no_more_than_five_minutes_wait() -> None:
+    playout = Playout()
+    playout.add(A, audio(WAITING_MS_MAX - 20), 0)
+    playout.add(A, audio(20), 0)
+    assert playout.late_deltas == 0
+    playout.add(A, audio(20), 0)
+    assert playout.late_deltas == 1
+    assert playout.interrupt(0)[0].received_ms == WAITING_MS_MAX
+
+
 def test_the_end_of_an_unknown_item_is_nothing() -> None:
     playout = Playout()
     playout.finish(A, 0)
@@ -196,6 +207,19 @@ def test_an_echo_that_comes_at_once_does_not_turn_the_clock_back() -> None:
     echo_all(playout, playout.due(0), 0)
     assert playout.mark_rtt_ms == 0
     assert playout.billable_heard_ms(0) == 200
+
+
+def test_an_echo_about_a_stretch_of_long_ago_says_nothing_about_the_delay() -> None:
+    playout, marks = Playout(), []
+    for at in range(0, 1_000, 50):
+        playout.add(A, audio(20), at)
+        marks += sent_of(playout.due(at))[1]
+    assert len(marks) == 20
+    assert playout.acknowledge(marks[0], 1_000)
+    assert playout.mark_rtt_ms is None
+    assert playout.billable_heard_ms(1_000) >= 20
+    assert playout.acknowledge(marks[-1], 1_090)
+    assert playout.mark_rtt_ms == 1_090 - 950 - 20
 
 
 def test_without_marks_the_clock_takes_over_two_seconds_after_they_were_due() -> None:
