@@ -48,8 +48,10 @@ def load_ear(folder: Path) -> Ear:
             f'listening needs the package {PACKAGE}, which the extra "listen" brings: {error}'
         ) from None
     try:
-        orjson.loads((folder / FILES[1]).read_bytes())
+        orjson.loads((folder / "tokenizer.json").read_bytes())  # its reader's own error has no name
         model = whisper.WhisperModel(str(folder), device="cpu", compute_type="int8", local_files_only=True)
+    except orjson.JSONDecodeError:
+        raise _unusable(folder, "tokenizer.json is incomplete") from None
     except (OSError, RuntimeError, ValueError) as error:
         raise _unusable(folder, str(error)) from None
 
