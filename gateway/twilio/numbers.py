@@ -68,7 +68,10 @@ async def search(
 
 
 async def buy(twilio: TwilioRest, purchase: Purchase) -> BoughtNumber | Failure:
-    """Buy a number, with its webhooks set from its first moment on."""
+    """Buy a number, with its webhooks set from its first moment on.
+
+    A call that one process does not take is asked about once more: by the same address it comes to another one.
+    """
     form = [
         ("PhoneNumber", purchase.number),
         ("FriendlyName", purchase.name),
@@ -76,6 +79,8 @@ async def buy(twilio: TwilioRest, purchase: Purchase) -> BoughtNumber | Failure:
         ("SmsMethod", "POST"),
         ("VoiceUrl", purchase.voice_url),
         ("VoiceMethod", "POST"),
+        ("VoiceFallbackUrl", purchase.voice_url),
+        ("VoiceFallbackMethod", "POST"),
         ("StatusCallback", purchase.voice_status_url),
         ("StatusCallbackMethod", "POST"),
     ]

@@ -130,7 +130,8 @@ async def test_an_ordered_number_is_a_line_whose_first_month_is_paid(
     assert await held_of(services, acme) == 0
     assert bought.friendly_name == str(order.order_id)
     assert bought.sms_url == f"{PUBLIC}/webhooks/twilio/messages"
-    assert bought.voice_url == f"{PUBLIC}/webhooks/twilio/voice"
+    assert bought.voice_url == bought.voice_fallback_url == f"{PUBLIC}/webhooks/twilio/voice"
+    assert bought.status_callback == f"{PUBLIC}/webhooks/twilio/voice/status"
     await collect_rents(services, acme)
     assert await balance_of(services, acme) == 100_000_000 - MOBILE_RENT
 
