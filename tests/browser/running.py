@@ -47,17 +47,19 @@ def environ(folder: Path, **more: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def running_demo(folder: Path, **more: str) -> Iterator[str]:
+def running_demo(folder: Path, *options: str, **more: str) -> Iterator[str]:
     """The address of a demo that runs as its own process, stopped as by Ctrl-C; `more` joins its environment."""
     port, phone_port = free_ports()
-    command = [sys.executable, "-m", "gateway", "demo", f"--port={port}", f"--phone-port={phone_port}"]
+    command = [sys.executable, "-m", "gateway", "demo", f"--port={port}", f"--phone-port={phone_port}", *options]
     with subprocess.Popen(command, cwd=ROOT, env=environ(folder, **more), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         found = next((url for line in process.stdout if (url := re.search(r"http://\S+", line))), None)
         assert found is not None, "the demo did not start"
-        yield found[0]
-        process.send_signal(signal.SIGINT)
-        process.stdout.read()
+        try:
+            yield found[0]
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.stdout.read()
     assert process.returncode == 0
 
 
