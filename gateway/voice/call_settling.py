@@ -13,8 +13,9 @@ import structlog
 
 from gateway.services import Services
 from gateway.voice.call import CHANNEL, CallAccount
+from gateway.voice.call_charges import acts
 from gateway.voice.call_keys import call_prefix, minute_key, refund_key
-from gateway.voice.call_store import OPEN
+from gateway.voice.call_parts import figures_after, usage_after
 from metering.connection import Connection
 from metering.holds import open_holds
 from metering.operations import Applied, Operation, Outcome, Refund, Refused, Release
@@ -39,30 +40,62 @@ async def end_call(
     figures: Mapping[str, object],
     provider_usage: Mapping[str, object],
 ) -> None:
-    """End a call: let go of all that is held for it. Nothing if another stream has it by now, or it is over."""
-    ended: UUID | None = None
+    """End a call: let go of all that is held for it. Nothing if another stream has it by now, or it is over.
+
+    `figures` and `provider_usage` are the last stream's; those of earlier ones are kept (`note_part`).
+    """
+    ended = False
 
     async def draw(connection: Connection) -> Sequence[Operation]:
         nonlocal ended
-        ended = await connection.fetchval(
-            f"""UPDATE call SET state = 'ended', ended_at = $4, end_reason = $5, figures = $6, provider_usage = $7
-                WHERE tenant_id = $1 AND call_id = $2 AND lease_epoch = $3 AND state IN {OPEN}
-                RETURNING call_id""",  # noqa: S608 - a constant
+        ended = await acts(connection, account)
+        if not ended:
+            return []
+        await connection.execute(
+            "UPDATE call SET state = 'ended', ended_at = $3, end_reason = $4 WHERE tenant_id = $1 AND call_id = $2",
             account.tenant_id,
             account.call_id,
-            account.epoch,
             services.now(),
             reason,
-            dict(figures),
-            dict(provider_usage),
         )
-        if ended is None:
-            return []
+        await _keep(connection, account, figures, provider_usage)
         return await closing(connection, services, account.tenant_id, account.call_id)
 
     told(services, account.tenant_id, await services.ledger.submit_together(account.tenant_id, draw))
-    if ended is not None:
+    if ended:
         services.metrics.calls.labels(reason).inc()
+
+
+async def note_part(
+    services: Services, account: CallAccount, *, figures: Mapping[str, object], provider_usage: Mapping[str, object]
+) -> None:
+    """Keep how a stream went, and what its engine has counted, of a call that goes on without it, or ended meanwhile.
+
+    Once for each stream: what was counted is added to what is there.
+    """
+    async with services.db.transaction(account.tenant_id) as connection:
+        await _keep(connection, account, figures, provider_usage)
+
+
+async def _keep(
+    connection: Connection, account: CallAccount, figures: Mapping[str, object], provider_usage: Mapping[str, object]
+) -> None:
+    if not figures and not provider_usage:
+        return
+    row = await connection.fetchrow(
+        "SELECT figures, provider_usage FROM call WHERE tenant_id = $1 AND call_id = $2 FOR NO KEY UPDATE",
+        account.tenant_id,
+        account.call_id,
+    )
+    if row is None:
+        return
+    await connection.execute(
+        "UPDATE call SET figures = $3, provider_usage = $4 WHERE tenant_id = $1 AND call_id = $2",
+        account.tenant_id,
+        account.call_id,
+        figures_after(row["figures"], figures),
+        usage_after(row["provider_usage"], provider_usage),
+    )
 
 
 async def closing(connection: Connection, services: Services, tenant_id: UUID, call_id: UUID) -> Sequence[Operation]:

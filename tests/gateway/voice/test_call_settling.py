@@ -9,7 +9,7 @@ from gateway.db import Database
 from gateway.services import Services
 from gateway.voice.call import CallAccount
 from gateway.voice.call_credit import begin_leg_minute, begin_minute, hold_leg_minute, settle_minute
-from gateway.voice.call_settling import end_call, note_duration, note_leg_duration, too_many
+from gateway.voice.call_settling import end_call, note_duration, note_leg_duration, note_part, too_many
 from tests.cast import Cast
 from tests.conftest import Clock
 from tests.gateway.voice.paying import CREDIT, FEE, Till, cost, dial, open_till, used
@@ -197,3 +197,31 @@ async def test_usage_counts_the_minutes_that_are_left(till: Till) -> None:
     await note_duration(till.services, till.tenant_id, SID, 60)
     usage = await till.row("SELECT quantity, amount_millicredits FROM usage_day WHERE item = 'call_minute'")
     assert tuple(usage.values()) == (1, FEE)
+
+
+async def test_what_the_agents_part_was_like_is_kept_when_a_person_has_the_call_until_its_end(till: Till) -> None:
+    account = await talked(till, 1)
+    usage = {"answer": {"count": 2, "input_tokens": 40}}
+    await note_part(till.services, account, figures={"answers": 2}, provider_usage=usage)
+    await end_call(till.services, account, reason="forwarded", figures={}, provider_usage={})
+    row = await till.call(account)
+    assert (row["figures"], row["provider_usage"]) == ({"answers": 2}, usage)
+
+
+async def test_a_call_of_several_streams_tells_of_each_and_sums_up_what_the_engines_counted(till: Till) -> None:
+    account = await talked(till, 1)
+    first, second = ({"answer": {"count": count, "input_tokens": 20 * count}} for count in (2, 1))
+    await note_part(till.services, account, figures={"answers": 2}, provider_usage=first)
+    again = await till.streams(account)
+    await end_call(till.services, again, reason="goodbye", figures={"answers": 1}, provider_usage=second)
+    row = await till.call(account)
+    assert row["figures"] == {"answers": 1, "before": {"answers": 2}}
+    assert row["provider_usage"] == {"answer": {"count": 3, "input_tokens": 60}}
+
+
+async def test_a_stream_that_is_told_of_last_is_told_of_all_the_same(till: Till) -> None:
+    account = await talked(till, 1)
+    await end_call(till.services, account, reason="not_reached", figures={}, provider_usage={})
+    await note_part(till.services, account, figures={"answers": 2}, provider_usage={"answer": {"count": 2}})
+    row = await till.call(account)
+    assert (row["figures"], row["provider_usage"]) == ({"answers": 2}, {"answer": {"count": 2}})
