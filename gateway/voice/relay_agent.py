@@ -23,12 +23,12 @@ from gateway.services import Services
 from gateway.voice.call import CHANNEL, Call
 from gateway.voice.call_tools import tool_context, tools_in
 from gateway.voice.engines.base import PastItem
+from gateway.voice.relay_dialogue import ANSWER_TOKENS_MAX
 from gateway.voice.relay_signals import Answered, Draft, Ending, NotAnswered
 from gateway.voice.relay_tools import ending_tools
 
 ANSWER_S: Final = 12.0  # longer, nobody stays on the phone
 FALLBACK_S: Final = 5.0
-TOKENS_MAX: Final = 300  # a minute of speech; nobody listens to more at once
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +79,8 @@ class RelayAgent:
         policy = ModelPolicy(
             model=services.settings.chat_model,
             fallback_model=services.settings.fallback_model,
-            max_output_tokens=min(TOKENS_MAX, call.configuration.answer_max_tokens) + services.limits.reasoning_tokens,
+            max_output_tokens=min(ANSWER_TOKENS_MAX, call.configuration.answer_max_tokens)
+            + services.limits.reasoning_tokens,
             total_s=ANSWER_S,
             fallback_reserve_s=FALLBACK_S,
         )

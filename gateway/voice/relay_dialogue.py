@@ -4,7 +4,7 @@ Twilio listens and speaks; we are told words and give words. Every time is in mi
 """
 
 from collections.abc import Callable
-from typing import assert_never
+from typing import Final, assert_never
 
 from agents.agent import AgentConfiguration
 from agents.disclosure import names_a_machine
@@ -26,7 +26,7 @@ from gateway.voice.relay_signals import (
     Wrote,
 )
 from gateway.voice.relay_speech import Heard
-from gateway.voice.relay_text import spoken
+from gateway.voice.relay_text import cut_to, spoken
 from gateway.voice.signals import (
     CallerGone,
     EndAsked,
@@ -37,6 +37,8 @@ from gateway.voice.signals import (
     RecordCall,
 )
 from gateway.voice.yes import is_yes
+
+ANSWER_TOKENS_MAX: Final = 300  # a minute of speech; nobody listens to more at once
 
 Sign = wire.Prompted | wire.Pressed | wire.Interrupted | wire.Speaking | wire.Played
 
@@ -59,6 +61,7 @@ class RelayDialogue:
     ) -> None:
         self._words = configuration.voice
         self._language = configuration.language
+        self._count_tokens = count_tokens
         self._past = RelayPast(past)
         self._mouth = Mouth(self._past, count_tokens=count_tokens, room_tokens=room_tokens)
         self._drafts = Drafts(self._past, self._mouth, configuration.voice.filler_texts, self._language)
@@ -228,12 +231,13 @@ class RelayDialogue:
             self._drafts.drop()
             return self._endings.technical(now_ms)
         self._drafts.done()
-        return self._say_answer(spoken(ready.text), ready.ending, now_ms)
+        text = cut_to(spoken(ready.text), ANSWER_TOKENS_MAX, self._count_tokens)
+        if self._mouth.paid(text) != text:
+            return [*self._mouth.say(text, now_ms), *self._endings.credits(None, now_ms)]
+        return self._say_answer(text, ready.ending, now_ms)
 
     def _say_answer(self, text: str, ending: str | None, now_ms: int) -> list[RelayEffect]:
-        said = self._mouth.say(text, now_ms, preemptible=True) if text else []
-        if text and not said:  # nothing of it is paid any more
-            return self._end_credits(None, now_ms)
+        said = self._mouth.say(text, now_ms, preemptible=True)
         match ending:
             case "end_call":
                 return [*said, *self._endings.goodbye(now_ms, said=bool(said))]
@@ -268,7 +272,7 @@ class RelayDialogue:
                 assert_never(told)
         return []
 
-    def _end_credits(self, by_ms: int | None, now_ms: int) -> list[RelayEffect]:
+    def _end_credits(self, by_ms: int, now_ms: int) -> list[RelayEffect]:
         """Say no more that is counted. A call that ends already says what it is saying, if there is time."""
         if self._endings.is_near:
             self._endings.by_ms = by_ms

@@ -31,10 +31,14 @@ class Mouth:
     def next_due_ms(self) -> int | None:
         return self._speech.next_due_ms()
 
+    def paid(self, text: str) -> str:
+        """Return what of a text the minute still pays, beside what waits to be heard."""
+        room = self._room_tokens() - self._speech.waiting_tokens
+        return cut_to(text, room, self._count_tokens)
+
     def say(self, text: str, now_ms: int, *, interruptible: bool = True, preemptible: bool = False) -> list[Say]:
         """Say what is counted, cut to what is paid; nothing at all if that is nothing."""
-        room = self._room_tokens() - self._speech.waiting_tokens
-        paid = cut_to(text, room, self._count_tokens)
+        paid = self.paid(text)
         return self._say(paid, now_ms, billable=True, interruptible=interruptible, preemptible=preemptible)
 
     def say_notice(self, text: str, now_ms: int, *, interruptible: bool = True, remembered: bool = True) -> list[Say]:

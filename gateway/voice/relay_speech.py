@@ -139,7 +139,7 @@ class Speech:
 
     def interrupt(self, heard: str, after_ms: int | None, now_ms: int) -> list[Heard]:
         """Note that the caller has cut us off; return everything that was given, as it was heard."""
-        letters = self._place_of(_letters(heard)[0]) if heard.strip() else 0
+        letters = self._place_of(_letters(heard)[0], at=(0, self._played)) if heard.strip() else 0
         if letters is None:
             letters = self._guessed(now_ms if after_ms is None else self._begun_ms(now_ms) + after_ms)
         return self._cut(letters, now_ms)
@@ -187,26 +187,35 @@ class Speech:
 
     def _advance(self, played: str) -> None:
         """Move on to where these letters end; they follow what was played, or repeat it from its beginning."""
-        place = self._place_of(played)
+        place = self._place_of(played, at=(self._played, 0))
         if place is None:
             return
         for utterance in self._queue:
             utterance.played = max(utterance.played, min(place, len(utterance.letters)))
             place = max(0, place - len(utterance.letters))
 
-    def _place_of(self, letters: str) -> int | None:
+    @property
+    def _played(self) -> int:
+        return sum(utterance.played for utterance in self._queue)
+
+    def _place_of(self, letters: str, *, at: tuple[int, int]) -> int | None:
         """Return where these letters end among all that waits; None if they are not there.
 
-        They may begin with what is over already, or, as Twilio reads numbers out, not be ours at all.
+        They begin `at` one of these places, or else anywhere. They may begin with what is over already, or, as Twilio
+        reads numbers out, not be ours at all.
         """
         waiting = "".join(utterance.letters for utterance in self._queue)
-        known = sum(utterance.played for utterance in self._queue)
-        found = waiting.find(letters, max(0, known - len(letters)))
-        if found >= 0 and letters:
+        if not letters:
+            return None
+        for begins_at in at:
+            if waiting.startswith(letters, begins_at):
+                return begins_at + len(letters)
+        found = waiting.find(letters)
+        if found >= 0:
             return found + len(letters)
-        for begins_at in range(1, len(letters) - MATCH_LETTERS_MIN + 1):
-            if waiting.startswith(letters[begins_at:]):
-                return len(letters) - begins_at
+        for cut in range(1, len(letters) - MATCH_LETTERS_MIN + 1):
+            if waiting.startswith(letters[cut:]):
+                return len(letters) - cut
         return None
 
 

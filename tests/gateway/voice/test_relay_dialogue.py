@@ -401,14 +401,25 @@ def test_nothing_is_said_beyond_what_is_paid() -> None:
     call.wait(10_000)
     call.hear("Was kostet das?")
     call.room = 3
-    assert said(call.answer(PRICE)) == ["Ein Haarschnitt kostet"]
+    assert said(call.answer(PRICE)) == ["Ein Haarschnitt kostet", call.configuration.voice.credits_end_text]
+    call.wait(15_000)
+    assert call.outcomes == [HangUp("credits_ended")]
 
 
 def test_what_waits_to_be_heard_is_paid_from_the_same_minute() -> None:
     call = Telephone()
     call.hear("Was kostet das?")
     call.room = len(OPENING.split()) + 2
-    assert said(call.answer(PRICE)) == ["Ein Haarschnitt"]
+    assert said(call.answer(PRICE))[0] == "Ein Haarschnitt"
+
+
+def test_nobody_listens_for_longer_than_a_minute() -> None:
+    call = Telephone()
+    call.wait(10_000)
+    call.hear("Was kostet das?")
+    [answer] = said(call.answer(" ".join(["Ja."] * 1_000)))
+    assert len(answer.split()) == 300
+    assert call.outcomes == []
 
 
 def test_an_answer_that_nothing_pays_ends_the_call() -> None:

@@ -103,6 +103,18 @@ def test_what_was_played_may_be_told_from_the_beginning_each_time() -> None:
     assert texts(speaking.note_played(GREETING, 1_500)) == [GREETING]
 
 
+def test_a_sentence_that_is_said_twice_is_heard_twice() -> None:
+    speaking = speech(f"{OFFER} {OFFER}")
+    assert speaking.note_played(OFFER, 4_000) == []
+    assert texts(speaking.note_played(OFFER, 8_000)) == [f"{OFFER} {OFFER}"]
+
+
+def test_an_interrupt_in_what_is_said_twice_goes_by_all_that_was_heard() -> None:
+    speaking = speech(f"{OFFER} {OFFER}")
+    speaking.note_played(OFFER, 4_000)
+    assert texts(speaking.interrupt(f"{OFFER} Am Dienstag", None, 5_000)) == [f"{OFFER} Am Dienstag"]
+
+
 def test_an_utterance_is_over_when_twilio_falls_silent() -> None:
     speaking = speech(GREETING)
     speaking.note_speaking(True, 600)
