@@ -41,7 +41,8 @@ from gateway.services import Services
 from gateway.settings import Settings
 from gateway.throttle import Throttle
 from gateway.twilio.rest import TwilioRest
-from gateway.voice.answering import build_voice
+from gateway.voice.adoption import adopt_until
+from gateway.voice.answering import Voice, build_voice
 from gateway.voice.engines.realtime import RealtimeEngine
 from gateway.voice.routes import routes as voice_routes
 from gateway.web import application
@@ -167,11 +168,18 @@ def build_app(services: Services, *, stopping: asyncio.Event, public: bool = Tru
         stopping=stopping.is_set,
     )
 
-    async def leave_calls(_app: web.Application) -> None:
-        await voice.close()
-
-    app.on_cleanup.append(leave_calls)
+    app.cleanup_ctx.append(functools.partial(_keeping_calls, voice, stopping if public else None))
     return app
+
+
+async def _keeping_calls(voice: Voice, stopping: asyncio.Event | None, _app: web.Application) -> AsyncIterator[None]:
+    """Take over forwarded calls of processes that are gone, until we are; then leave ours to others."""
+    adopting = None if stopping is None else asyncio.create_task(adopt_until(voice, stopping))
+    yield
+    if adopting is not None:
+        adopting.cancel()
+        await asyncio.gather(adopting, return_exceptions=True)
+    await voice.close()
 
 
 def _webhooks(services: Services) -> list[web.RouteDef]:

@@ -43,6 +43,8 @@ class Limits:
     first_audio_s: float = 15.0  # of worst-case audio that must be affordable besides a minute's fee
     hold_ahead_s: float = 8.0  # before a minute begins, it is paid or its end prepared
     call_lease_s: float = 30.0
+    adopt_s: float = 1.0  # a forwarded call that no process watches is looked for so often
+    unwatched_s: float = 120.0  # for so long another process may take it over; then it is ended
     # The outbox.
     sends_in_flight: int = 64
     send_attempts: int = 5

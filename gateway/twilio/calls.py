@@ -24,6 +24,11 @@ async def limit(rest: TwilioRest, call_sid: str, time_limit_s: int) -> Answer:
     return await _update(rest, call_sid, [("TimeLimit", str(time_limit_s))])
 
 
+async def show(rest: TwilioRest, call_sid: str) -> Answer:
+    """Ask how a call, or a person's leg of one, stands (`ended_as`, `lasted_s`)."""
+    return await rest.get(f"Calls/{call_sid}.json")
+
+
 async def start_recording(rest: TwilioRest, call_sid: str, callback: str) -> Answer:
     """Record a call from now on, each side on a track of its own; the end is told to `callback`."""
     form: Form = [
@@ -55,6 +60,20 @@ def is_over(answer: Answer) -> bool:
 def is_done(answer: Answer) -> bool:
     """Return whether what was asked is so now, by us or because there was nothing left to do (pure)."""
     return isinstance(answer, Accepted) or is_over(answer)
+
+
+def ended_as(answer: Answer) -> str | None:
+    """Return the last word for a call that was asked about; None if it goes on, or nobody knows (pure)."""
+    status = answer.body.get("status") if isinstance(answer, Accepted) else None
+    if isinstance(status, str) and status in FINAL:
+        return status
+    return "completed" if is_over(answer) else None
+
+
+def lasted_s(answer: Answer) -> int | None:
+    """Return how long a call was that was asked about, once that is known (pure)."""
+    duration = answer.body.get("duration") if isinstance(answer, Accepted) else None
+    return int(duration) if isinstance(duration, str) and duration.isascii() and duration.isdecimal() else None
 
 
 def sid_of(answer: Answer) -> str | None:

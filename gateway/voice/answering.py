@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import structlog
@@ -14,6 +14,7 @@ from gateway.voice.engines.base import EngineError, EngineSession, VoiceEngine
 from gateway.voice.notices import Shelf
 
 WAITS_S: Final = 10.0
+CLOSE_S: Final = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -87,6 +88,17 @@ async def _close(opening: "asyncio.Task[EngineSession]") -> None:
     await session.close()
 
 
+class Watch(Protocol):
+    """Whoever looks after a forwarded call in this process."""
+
+    @property
+    def task(self) -> "asyncio.Task[None]": ...
+
+    def move(self) -> None:
+        """Leave the call to another process at once."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voice:
     """What the parts of a call share in one process."""
@@ -96,13 +108,19 @@ class Voice:
     waiting: Waiting
     directory: LineDirectory
     shelf: Shelf = field(default_factory=Shelf)  # notices that calls of this process play
-    forwards: "dict[UUID, asyncio.Task[None]]" = field(default_factory=dict)  # who watches a forwarded call, by call
+    forwards: dict[UUID, Watch] = field(default_factory=dict)  # by call
 
     async def close(self) -> None:
         """Close what waits for calls, and leave forwarded ones to another process."""
-        for watching in list(self.forwards.values()):
-            watching.cancel()
-        await asyncio.gather(*self.forwards.values(), return_exceptions=True)
+        watches = list(self.forwards.values())
+        for watch in watches:
+            watch.move()
+        tasks = [watch.task for watch in watches]
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSE_S)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self.waiting.close()
 
 

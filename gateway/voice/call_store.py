@@ -211,6 +211,43 @@ async def renew_lease(connection: Connection, account: CallAccount, *, lease_unt
     return kept is not None
 
 
+async def hand_over(connection: Connection, account: CallAccount, *, now: datetime, holds_until: datetime) -> None:
+    """End the lease of a call that is put through: whoever takes it over finds what is held for it."""
+    left = await connection.fetchval(
+        """UPDATE call SET lease_until = $4
+           WHERE tenant_id = $1 AND call_id = $2 AND lease_epoch = $3 AND state = 'forwarding' RETURNING call_id""",
+        account.tenant_id,
+        account.call_id,
+        account.epoch,
+        now,
+    )
+    if left is not None:
+        await renew_holds(connection, account.tenant_id, call_prefix(account.call_id), expires_at=holds_until)
+
+
+async def adopt(
+    connection: Connection, tenant_id: UUID, call_id: UUID, *, now: datetime, lease_until: datetime
+) -> bool:
+    """Take over a call that is put through and that nobody watches; False if somebody does, or its last leg is over.
+
+    From here on what an earlier process still tries changes nothing.
+    """
+    adopted = await connection.fetchval(
+        """UPDATE call SET lease_until = $4, lease_epoch = lease_epoch + 1
+           WHERE tenant_id = $1 AND call_id = $2 AND state = 'forwarding' AND lease_until <= $3
+             AND (SELECT leg.state FROM call_leg leg WHERE leg.tenant_id = $1 AND leg.call_id = $2
+                  ORDER BY leg.leg DESC LIMIT 1) <> 'ended'
+           RETURNING call_id""",
+        tenant_id,
+        call_id,
+        now,
+        lease_until,
+    )
+    if adopted is not None:
+        await renew_holds(connection, tenant_id, call_prefix(call_id), expires_at=lease_until)
+    return adopted is not None
+
+
 async def save_progress(
     connection: Connection, account: CallAccount, progress: Progress, *, state: Away, lease_until: datetime
 ) -> bool:

@@ -15,9 +15,12 @@ FORWARDED = "forwarded"
 class ForwardedCall:
     """One call that a person is dialled for or has. `row` is how its watch has last seen it."""
 
-    def __init__(self, services: Services, call: Call, row: LegRow, on_end: Callable[[], None]) -> None:
+    def __init__(
+        self, services: Services, call: Call, row: LegRow, *, on_move: Callable[[], None], on_end: Callable[[], None]
+    ) -> None:
         self._services = services
         self._call = call
+        self._on_move = on_move
         self._on_end = on_end
         self.row = row
         self.minutes_held = 0
@@ -47,7 +50,8 @@ class ForwardedCall:
         )
 
     def move(self) -> None:
-        """Stay: two people talk by way of Twilio, and what is charged is their time alone."""
+        """Leave it to another process to watch; the two talk on by way of Twilio."""
+        self._on_move()
 
     def end(self, reason: str) -> None:
         """Hang up; there is nobody of ours to say goodbye."""

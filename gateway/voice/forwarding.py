@@ -19,11 +19,10 @@ from gateway.voice.answering import Voice
 from gateway.voice.call import Call, MinuteHeld, Progress
 from gateway.voice.call_credit import affordable_forward_minutes, hold_leg_minute, release_leg_minute
 from gateway.voice.call_keys import CALLERS_LEG
-from gateway.voice.leg_watch import watch
+from gateway.voice.leg_watch import ASKED_S, watch
 
 FORWARDED_MINUTES_MAX: Final = 120
 REDIRECTS_MAX: Final = 2
-ASKED_S: Final = 60  # at most, for what a person hears before they take the call
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +53,7 @@ async def forward(
     if not await _redirect(services.twilio, call, document):
         await _undo(services, call, prepared)
         return False
-    watch(voice, call, prepared.leg, held_minute=prepared.callers_minute)
+    watch(voice, call, prepared.leg, callers_held=prepared.callers_minute, persons_held=1)
     await _let_last(services.twilio, call, services.now(), prepared.time_limit_s)
     return True
 
@@ -65,7 +64,7 @@ async def forward_unanswered(voice: Voice, call: Call, *, reason: str) -> str | 
     prepared = await _prepare(services, call, reason=reason, leg=1)
     if prepared is None:
         return None
-    watch(voice, call, prepared.leg, held_minute=prepared.callers_minute)
+    watch(voice, call, prepared.leg, callers_held=prepared.callers_minute, persons_held=1)
     return _document(services, call, prepared.leg, prepared.time_limit_s, answered=False)
 
 

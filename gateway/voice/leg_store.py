@@ -15,6 +15,7 @@ class LegRow:
     """One person's leg, and what has become of its call meanwhile."""
 
     leg: int
+    leg_sid: str | None
     state: LegState
     outcome: str | None
     time_limit_s: int
@@ -48,7 +49,7 @@ async def insert_leg(
 
 async def read_leg(connection: Connection, tenant_id: UUID, call_id: UUID, leg: int) -> LegRow | None:
     row = await connection.fetchrow(
-        """SELECT leg.leg, leg.state, leg.outcome, leg.time_limit_s, leg.minutes_charged, leg.dialled_at,
+        """SELECT leg.leg, leg.leg_sid, leg.state, leg.outcome, leg.time_limit_s, leg.minutes_charged, leg.dialled_at,
                   leg.answered_at, call.state AS call_state, call.lease_epoch AS call_epoch,
                   call.stream_started_at AS call_began_at, call.minutes_charged AS call_minutes_charged,
                   call.input_tokens AS call_input_tokens, call.output_tokens AS call_output_tokens

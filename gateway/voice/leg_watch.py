@@ -1,11 +1,12 @@
 """Watching a forwarded call: each next minute of both legs is held before it starts, and charged when it does.
 
-What has happened on the legs other processes may have heard of, so it is read from the rows. A process that dies leaves
-the call's lease to run out, and the sweep ends the call; the two talk on at most as long as could be paid at first.
+What has happened on the legs other processes may have heard of, so it is read from the rows. A process that stops
+leaves the call to another one at once; of one that dies, the lease runs out first (`gateway.voice.adoption`).
 """
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Final
 
 import asyncpg
 import structlog
@@ -22,53 +23,71 @@ from gateway.voice.forwarded_call import ForwardedCall
 from gateway.voice.leg_minutes import LegMinutes
 from gateway.voice.leg_store import LegRow
 
+ASKED_S: Final = 60  # at most, for what a person hears before they take the call
+SPARE_S: Final = 30  # for Twilio to end what has taken all its time, and to tell of it
+
 log = structlog.get_logger(__name__)
 
 
-def watch(voice: Voice, call: Call, leg: int, *, held_minute: int) -> None:
+def watch(voice: Voice, call: Call, leg: int, *, callers_held: int, persons_held: int) -> None:
     """Begin to watch a call that is being put through; a second watch of the same call is not begun.
 
-    `held_minute` is the caller's own that is set aside already; so is the person's first.
+    `callers_held` is the last minute of the caller's own that is set aside or charged, as far as is known;
+    `persons_held` the person's.
     """
     if call.call_id in voice.forwards:
         return
-    watching = _Watching(voice, call, leg, held_minute)
-    task = asyncio.create_task(watching.run())
-    voice.forwards[call.call_id] = task
-    task.add_done_callback(lambda _: voice.forwards.pop(call.call_id, None))
+    both = {CALLERS_LEG: LegMinutes(held=callers_held), leg: LegMinutes(held=persons_held)}
+    watching = _Watching(voice.services, call, leg, both)
+    voice.forwards[call.call_id] = watching
+    watching.task.add_done_callback(lambda _: voice.forwards.pop(call.call_id, None))
 
 
 class _Watching:
     """The watch of one forwarded call."""
 
-    def __init__(self, voice: Voice, call: Call, leg: int, held_minute: int) -> None:
-        self._services = voice.services
+    def __init__(self, services: Services, call: Call, leg: int, both: dict[int, LegMinutes]) -> None:
+        self._services = services
         self._call = call
         self._leg = leg
-        self._both = {CALLERS_LEG: LegMinutes(held=held_minute), leg: LegMinutes(held=1)}
+        self._both = both
         self._live: ForwardedCall | None = None
-        self._renew_at = voice.services.now()
-        self._end_asked = asyncio.Event()
+        self._renew_at = services.now()
+        self._asked = asyncio.Event()  # to end or to move
+        self._ends = self._moves = False
+        self.task = asyncio.create_task(self._run())
 
-    async def run(self) -> None:
-        """Look after the call until it is over or a stream has it again; a database that is away is waited for."""
-        services = self._services
+    def move(self) -> None:
+        """Leave the call to another process at once."""
+        self._moves = True
+        self._asked.set()
+
+    def end(self) -> None:
+        """Hang up."""
+        self._ends = True
+        self._asked.set()
+
+    async def _run(self) -> None:
+        """Look after the call until it is over, or somebody else has it; a database that is away is waited for."""
+        services, call = self._services, self._call
         try:
-            while True:
-                try:
-                    if not await self._look():
-                        break
-                except (DatabaseUnavailableError, asyncpg.PostgresError) as error:
-                    log.warning("forwarded_call_unseen", call_id=str(self._call.call_id), error=type(error).__name__)
+            while not self._moves and await self._goes_on():
                 await self._pause()
-            await _let_go(services, self._call, self._both)
+            await (_hand_over(services, call) if self._moves else _let_go(services, call, self._both))
         except StaleLeaseError:
-            log.info("forwarded_call_taken_over", call_id=str(self._call.call_id))
+            log.info("forwarded_call_taken_over", call_id=str(call.call_id))
         except (DatabaseUnavailableError, asyncpg.PostgresError) as error:
-            log.warning("forwarded_call_not_let_go", call_id=str(self._call.call_id), error=type(error).__name__)
+            log.warning("forwarded_call_not_let_go", call_id=str(call.call_id), error=type(error).__name__)
         finally:
             if self._live is not None:
                 services.live_calls.discard(self._live)
+
+    async def _goes_on(self) -> bool:
+        try:
+            return await self._look()
+        except (DatabaseUnavailableError, asyncpg.PostgresError) as error:
+            log.warning("forwarded_call_unseen", call_id=str(self._call.call_id), error=type(error).__name__)
+            return True
 
     async def _look(self) -> bool:
         """Charge and hold what is due; False once the call is no longer put through by us, or cannot be paid."""
@@ -77,7 +96,7 @@ class _Watching:
         if row is None:
             return False
         _take_over(self._both, row)
-        if self._end_asked.is_set() or not await _keep_up(services, call, self._both, now):
+        if self._ends or now >= _over_at(call, row) or not await _keep_up(services, call, self._both, now):
             await _cut(services, call)
             return False
         self._show(row)
@@ -91,20 +110,26 @@ class _Watching:
         if self._live is None:
             if self._call.call_id in self._services.live_calls.calls:
                 return
-            self._live = ForwardedCall(self._services, self._call, row, self._end_asked.set)
+            self._live = ForwardedCall(self._services, self._call, row, on_move=self.move, on_end=self.end)
             self._services.live_calls.add(self._live)
         self._live.row = row
         self._live.minutes_held = sum(minutes.held - minutes.begun for minutes in self._both.values())
 
     async def _pause(self) -> None:
-        if self._end_asked.is_set():  # and not obeyed, for the database is away
+        if self._ends and not self._moves:  # and not obeyed, for the database is away
             await asyncio.sleep(self._services.limits.poll_s)
             return
         try:
             async with asyncio.timeout(self._services.limits.poll_s):
-                await self._end_asked.wait()
+                await self._asked.wait()
         except TimeoutError:
             pass
+
+
+def _over_at(call: Call, row: LegRow) -> datetime:
+    """Return when Twilio has ended a call for certain, though nobody has told us."""
+    seconds = call.configuration.voice.transfer_timeout_s + ASKED_S + row.time_limit_s + SPARE_S
+    return row.dialled_at + timedelta(seconds=seconds)
 
 
 async def _read(services: Services, call: Call, leg: int) -> LegRow | None:
@@ -158,7 +183,10 @@ async def _is_held(services: Services, call: Call, leg: int, minute: int) -> boo
 
 
 async def _cut(services: Services, call: Call) -> None:
-    """End a call whose next minute cannot be paid; what is told of its end closes its row."""
+    """End a call whose next minute cannot be paid; what is told of its end closes its row.
+
+    If nothing is told, its lease runs out, and whoever takes it over asks Twilio how it stands.
+    """
     log.info("forwarded_call_cut", tenant_id=str(call.tenant_id), call_id=str(call.call_id))
     if services.twilio is not None:
         ended = await calls.hang_up(services.twilio, call.call_sid)
@@ -171,6 +199,15 @@ async def _renew(services: Services, call: Call) -> bool:
         return await call_store.renew_lease(
             connection, call.account, lease_until=services.after(services.limits.call_lease_s)
         )
+
+
+async def _hand_over(services: Services, call: Call) -> None:
+    """End our lease, and leave what is held to whoever goes on."""
+    now = services.now()
+    async with services.db.transaction(call.tenant_id) as connection:
+        until = now + timedelta(seconds=services.limits.call_lease_s)
+        await call_store.hand_over(connection, call.account, now=now, holds_until=until)
+    log.info("forwarded_call_handed_over", call_id=str(call.call_id))
 
 
 async def _let_go(services: Services, call: Call, both: dict[int, LegMinutes]) -> None:

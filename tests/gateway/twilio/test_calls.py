@@ -71,6 +71,33 @@ async def test_a_recording_is_begun_on_two_tracks_ended_and_deleted(twilio: Twil
     assert (method, deleted) == ("DELETE", "Recordings/RE1.json")
 
 
+@pytest.mark.parametrize(
+    ("body", "ended", "lasted_s"),
+    [
+        ({"status": "in-progress", "duration": None}, None, None),
+        ({"status": "completed", "duration": "61"}, "completed", 61),
+        ({"status": "no-answer", "duration": "0"}, "no-answer", 0),
+        ({"status": "busy", "duration": ""}, "busy", None),
+        ({"sid": "CA1"}, None, None),
+    ],
+)
+async def test_a_call_that_is_asked_about_goes_on_or_has_ended(
+    twilio: Twilio, body: dict[str, object], ended: str | None, lasted_s: int | None
+) -> None:
+    twilio.status, twilio.body = 200, body
+    shown = await calls.show(twilio.rest, "CA1")
+    assert twilio.asked == [("GET", "Calls/CA1.json", {})]
+    assert (calls.ended_as(shown), calls.lasted_s(shown)) == (ended, lasted_s)
+
+
+@pytest.mark.parametrize(("status", "ended"), [(404, "completed"), (401, None), (500, None)])
+async def test_a_call_that_twilio_does_not_know_any_more_has_ended_and_other_failures_say_nothing(
+    twilio: Twilio, status: int, ended: str | None
+) -> None:
+    twilio.status, twilio.body = status, {}
+    assert calls.ended_as(await calls.show(twilio.rest, "CA1")) == ended
+
+
 @pytest.mark.parametrize(("status", "code"), [(404, 20404), (400, 21220), (404, None)])
 async def test_ending_a_call_that_is_over_is_done(twilio: Twilio, status: int, code: int | None) -> None:
     twilio.status, twilio.body = status, {} if code is None else {"code": code, "message": "gone"}

@@ -55,6 +55,7 @@ class Carrier:
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     refuses_with: int | None = None
     sound: bytes = b"ID3 a recording"
+    shown: dict[str, dict[str, object]] = field(default_factory=dict)  # how calls stand that are asked about, by sid
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         path = request.path.removeprefix(f"/2010-04-01/Accounts/{ACCOUNT}/")
@@ -66,6 +67,9 @@ class Carrier:
             return web.Response(status=204)
         if path.endswith(".mp3"):
             return web.Response(body=self.sound, content_type="audio/mpeg")
+        if request.method == "GET":
+            sid = path.removeprefix("Calls/").removesuffix(".json")
+            return web.json_response(self.shown.get(sid, {"sid": sid, "status": "in-progress", "duration": None}))
         return web.json_response({"sid": "RE1" if "Recordings" in path else "CA1"}, status=201)
 
     def forms(self, name: str) -> list[str]:

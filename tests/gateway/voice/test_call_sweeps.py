@@ -95,14 +95,18 @@ async def test_a_call_whose_stream_never_began_ends_without_a_word(till: Till, c
     assert await till.wallet() == (9_000 * CREDIT, 0)
 
 
-@pytest.mark.parametrize(("state", "reason"), [("away", "not_resumed"), ("forwarding", "forwarding_lost")])
-async def test_a_call_that_nobody_goes_on_with_ends(till: Till, clock: Clock, state: Away, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("state", "reason", "waits_s"), [("away", "not_resumed", 0), ("forwarding", "forwarding_lost", 120)]
+)
+async def test_a_call_that_nobody_goes_on_with_ends(
+    till: Till, clock: Clock, state: Away, reason: str, waits_s: int
+) -> None:
     account, _ = await till.answered()
     async with till.services.db.transaction(till.tenant_id) as connection:
         until = clock.now() + timedelta(seconds=20)
         await call_store.save_progress(connection, account, Progress(), state=state, lease_until=until)
-    clock.advance(seconds=19)
-    await till.sweep()
+    clock.advance(seconds=waits_s + 19)
+    await end_orphaned_calls(till.services)
     assert len(await till.open_holds()) == 2
     clock.advance(seconds=1)
     await till.sweep()

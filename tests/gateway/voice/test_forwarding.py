@@ -13,7 +13,6 @@ from gateway.voice import call_store
 from gateway.voice.answering import build_voice
 from gateway.voice.call import Call, MinuteHeld, Progress
 from gateway.voice.call_credit import begin_minute, hold_first, release_minute
-from gateway.voice.call_sweeps import end_orphaned_calls
 from gateway.voice.dialled import dialled, whisper
 from gateway.voice.forwarding import forward
 from tests.gateway.voice.engine import ScriptedEngine
@@ -318,7 +317,6 @@ async def test_a_forwarded_call_is_one_of_the_processs_calls_and_shows_what_it_c
     await telephone.until(lambda: has_charged(live, 3))
     figures = live.figures()
     assert (figures.state, figures.seconds, figures.charged_millicredits) == ("forwarded", 61.0, 3 * FEE)
-    live.move()
     await forwarded.ends("completed", 41)
     await telephone.until(lambda: unwatched(telephone))
     assert live_calls.of_tenant(telephone.cast.acme) == len(live_calls) == 0
@@ -384,13 +382,6 @@ async def test_a_caller_whom_a_person_would_cost_too_much_is_rejected(telephone:
     assert await telephone.wallet() == (2 * FEE - 1, 0)
 
 
-async def test_a_process_that_closes_leaves_no_watch(telephone: Telephone) -> None:
-    await put_through(telephone)
-    await telephone.voice.close()
-    assert not telephone.voice.forwards
-    assert (await telephone.call())["state"] == "forwarding"
-
-
 async def test_what_another_process_hears_of_is_charged_by_the_one_that_watches(telephone: Telephone) -> None:
     forwarded = await put_through(telephone)
     other = build_voice(telephone.services, {})
@@ -403,17 +394,6 @@ async def test_what_another_process_hears_of_is_charged_by_the_one_that_watches(
     await telephone.until(lambda: unwatched(telephone))
     assert other.forwards == {}
     assert (await telephone.wallet())[1] == 0
-
-
-async def test_a_call_whose_watch_has_died_is_ended_by_the_sweep_and_nothing_stays_held(telephone: Telephone) -> None:
-    forwarded = await put_through(telephone)
-    await telephone.voice.close()
-    assert (await telephone.wallet())[1] == 2 * FEE
-    telephone.clock.advance(seconds=telephone.services.limits.call_lease_s + 1)
-    await end_orphaned_calls(telephone.services)
-    assert await telephone.wallet() == (RICH - FEE, 0)
-    assert tags(await forwarded.ends("busy")) == ["Hangup"]
-    await telephone.audit()
 
 
 async def switch_off(telephone: Telephone) -> None:
