@@ -44,6 +44,7 @@ class Exchange:
         self.scale = 1.0  # so many of Twilio's seconds pass in one of ours, but for audio
         self.say_char_ms = SAY_CHAR_MS  # how long Twilio itself takes to say a character
         self.ticker = Ticker()
+        self.dead: list[aiohttp.ClientWebSocketResponse] = []  # sockets that nobody closes, until the end
 
     @contextlib.asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
@@ -54,7 +55,7 @@ class Exchange:
                 yield
             finally:
                 pulse.cancel()
-                await asyncio.gather(pulse, return_exceptions=True)
+                await asyncio.gather(pulse, *(socket.close() for socket in self.dead), return_exceptions=True)
 
     async def sleep(self, seconds: float) -> None:
         """Let so many of Twilio's seconds pass."""

@@ -35,6 +35,7 @@ class RelayLeg:
     ) -> None:
         self.session_id = exchange.account.new_sid("VX")
         self.others: list[Json] = []
+        self._exchange = exchange
         self._call = call
         self._verb = verb
         self._socket = socket
@@ -100,6 +101,7 @@ class RelayLeg:
 
     def lose_connection(self) -> None:
         self._dead = True
+        self._exchange.dead.append(self._socket)
         self._lost.set()
 
     def heard(self) -> Sequence[Heard]:
