@@ -78,22 +78,22 @@ async def draw_minute(
 ) -> tuple[str, Hold] | None:
     """Return the hold of a minute's audio, its fee's beside it, with the fee's key; an open one is asked for again.
 
-    A minute that has begun needs no fee. None if it was held too often.
+    A minute that has begun, or whose fee is held already, needs no fee. None if it was held too often.
     """
     begun = await charged_amount(connection, account.tenant_id, minute_key(account.call_id, minute)) is not None
-    ordinal = await _ordinal(connection, account, minute, begun=begun)
-    if ordinal is None:
+    fees = _fee_keys(account, minute, CALLERS_LEG)
+    audios = [audio_hold_key(account.call_id, minute, ordinal=ordinal) for ordinal in _ORDINALS]
+    states = await _states(connection, account, [*fees, *audios])
+    held_fee = next((key for key in fees if states.get(key) == "open"), None)
+    is_paid = begun or held_fee is not None
+    fee_key = held_fee or (fees[0] if begun else next((key for key in fees if key not in states), None))
+    audio_key = next((key for key in audios if key not in states or (is_paid and states[key] == "open")), None)
+    if fee_key is None or audio_key is None:
         return None
-    fee_key = fee_hold_key(account.call_id, minute, ordinal=ordinal)
-    audio = _audio_hold(
-        services,
-        account,
-        audio_hold_key(account.call_id, minute, ordinal=ordinal),
-        day=account.day(services.now()),
-        expires_at=expires_at,
-    )
+    day = account.day(services.now())
+    audio = _audio_hold(services, account, audio_key, day=day, expires_at=expires_at)
     fee = rates_of(services.rate_cards.version(account.rate_card)).minute
-    return fee_key, replace(audio, beside=() if begun else (FixedHold(key=fee_key, millicredits=fee),))
+    return fee_key, replace(audio, beside=() if is_paid else (FixedHold(key=fee_key, millicredits=fee),))
 
 
 async def draw_growth(services: Services, account: CallAccount, hold_key: str, connection: Connection) -> Hold | None:
@@ -227,22 +227,6 @@ def _audio_hold(services: Services, account: CallAccount, key: str, *, day: date
         day=day,
         budgets=account.budgets,
     )
-
-
-async def _ordinal(connection: Connection, account: CallAccount, minute: int, *, begun: bool) -> int | None:
-    keys = {
-        ordinal: (
-            audio_hold_key(account.call_id, minute, ordinal=ordinal),
-            fee_hold_key(account.call_id, minute, ordinal=ordinal),
-        )
-        for ordinal in _ORDINALS
-    }
-    states = await _states(connection, account, [key for pair in keys.values() for key in pair])
-    for ordinal, (audio, fee) in keys.items():
-        held = states.get(audio)
-        if held in (None, "open") and (begun or states.get(fee) == held):
-            return ordinal
-    return None
 
 
 def _fee_keys(account: CallAccount, minute: int, leg: int) -> list[str]:

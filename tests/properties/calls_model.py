@@ -79,14 +79,14 @@ class Model:
             return minute.audio
         if self.paused:
             return "tenant_paused"
-        fee = 0 if minute.begun else FEE
+        fee = 0 if minute.begun or minute.fee is not None else FEE
         if self.balance < fee + LEAST_AUDIO:
             self.paused = True
             return "insufficient_credits"
         if self.available < fee + LEAST_AUDIO:
             return "credits_in_flight"
         minute.audio = fitting(self.available - fee)
-        minute.fee = fee or None
+        minute.fee = fee or minute.fee
         minute.expires_at = expires_at
         return minute.audio
 

@@ -78,8 +78,10 @@ class CallsMachine(RuleBasedStateMachine):
         assert self.run(self.till.paused()) == self.model.paused
 
     @initialize(amount=GRANTS)
-    def begin_with_credits(self, amount: int) -> None:
+    def begin_with_a_call(self, amount: int) -> None:
         self.top_up(amount)
+        self.ring()
+        self.begin_stream(0)
 
     @rule(amount=GRANTS)
     def top_up(self, amount: int) -> None:
@@ -126,6 +128,15 @@ class CallsMachine(RuleBasedStateMachine):
         if isinstance(held, MinuteHeld):
             stream.held[minute] = held
         self.compare()
+
+    @precondition(lambda self: self.streams)
+    @rule(which=SOME, tokens=TOKENS)
+    def go_on(self, which: int, tokens: tuple[int, int]) -> None:
+        """A minute as most are: the next one is held, it begins, it is settled."""
+        self.hold(which, ahead=True)
+        if any(stream.held for stream in self.streams):
+            self.begin_minute(which)
+            self.settle(which, tokens)
 
     @precondition(lambda self: any(stream.held for stream in self.streams))
     @rule(which=SOME)
@@ -243,7 +254,7 @@ def answer_of(held: MinuteHeld | MinuteRefused) -> Answer:
 
 def test_any_calls_in_any_order_leave_what_the_model_says(database_url: str, tmp_path: Path) -> None:
     thorough = settings.get_current_profile_name() == "thorough"
-    chosen = settings() if thorough else settings(max_examples=30, stateful_step_count=30)
+    chosen = settings() if thorough else settings(max_examples=50, stateful_step_count=40)
     unhurried = settings(
         chosen, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
     )

@@ -395,6 +395,19 @@ async def test_both_legs_of_a_forwarded_call_are_held_and_charged_by_the_minute(
     assert (await till.row("SELECT minutes_charged FROM call_leg"))["minutes_charged"] == 1
 
 
+async def test_a_fee_that_is_held_already_is_not_held_twice_when_the_agent_takes_the_call_back(till: Till) -> None:
+    await till.grant(5_000 * CREDIT)
+    account, held = await till.answered()
+    await begin_minute(till.services, account, held)
+    await settle(till, account, held, 10, 10)
+    await hold_leg_minute(till.services, account, 0, 2)
+    back = await till.streams(account)
+    second = await till.holds(back, 2)
+    assert sum((await till.open_holds()).values()) == FEE + AUDIO
+    assert await begin_minute(till.services, back, second) == FEE
+    assert (await till.wallet())[1] == AUDIO
+
+
 async def test_a_legs_minute_that_does_not_begin_is_let_go_and_may_be_held_anew(till: Till) -> None:
     await till.grant(5_000 * CREDIT)
     account, held = await till.answered()
