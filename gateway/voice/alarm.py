@@ -13,7 +13,14 @@ class Alarm:
         self._rung.set()
 
     async def wait(self, timeout_s: float | None) -> None:
-        """Return once it has rung since the last time, or so many seconds have passed; None: only by ringing."""
+        """Return once it has rung since the last time, or so many seconds have passed; None: only by ringing.
+
+        Others have their turn in any case.
+        """
+        if self._rung.is_set():
+            self._rung.clear()
+            await asyncio.sleep(0)
+            return
         timer = None if timeout_s is None else asyncio.get_running_loop().call_later(timeout_s, self._rung.set)
         try:
             await self._rung.wait()

@@ -137,6 +137,7 @@ class MediaCall:
                 frames, heard_at = self._carrier.frames, self._loop.time()
             elif self._loop.time() - heard_at > SILENT_S:
                 self._tell(CallerGone(CONNECTION_LOST))
+                return
             await self._alarm.wait(self._pause_s())
 
     def _pause_s(self) -> float:

@@ -1,16 +1,14 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
 
 import pytest
 
 from gateway.voice.engines.base import AudioDone, EngineLostError, HeardText, SpeechStarted, SpeechStopped
-from gateway.voice.media_call import MediaCall
 from tests.gateway.voice.caller import calling, until
 from tests.gateway.voice.live_engine import LiveEngine
+from tests.gateway.voice.nothing_left import Open, live, over, watched
 from tests.gateway.voice.telephone import FEE, Telephone
 
-Open = Callable[..., AbstractAsyncContextManager[Telephone]]
 GREETING = "Hallo, hier ist die digitale Assistentin (KI)."
 INPUT, OUTPUT = 295, 590  # millicredits a token
 
@@ -22,21 +20,8 @@ def engine() -> LiveEngine:
 
 @pytest.fixture
 async def telephone(open_telephone: Open, engine: LiveEngine) -> AsyncIterator[Telephone]:
-    async with open_telephone(engines={"realtime": engine}) as opened:
+    async with watched(open_telephone, engine) as opened:
         yield opened
-        await until(lambda: not len(opened.services.live_calls))
-        assert not len(opened.voice.waiting)
-        assert all(session.closed for session in engine.sessions)
-        [wallet] = await opened.rows("SELECT held_millicredits FROM wallet")
-        assert wallet["held_millicredits"] == 0
-        await opened.audit()
-
-
-async def over(telephone: Telephone) -> None:
-    async def ended() -> bool:
-        return (await telephone.call())["ended_at"] is not None
-
-    await telephone.until(ended)
 
 
 async def test_a_call_is_greeted_by_the_session_that_was_opened_ahead(telephone: Telephone, engine: LiveEngine) -> None:
@@ -219,9 +204,3 @@ async def test_a_stream_of_another_call_is_not_pumped(telephone: Telephone, engi
     await telephone.told("completed", "CA1", CallDuration="0")
     await telephone.voice.waiting.close()
     assert engine.sessions[0].asked == []
-
-
-def live(telephone: Telephone) -> MediaCall:
-    [call] = telephone.services.live_calls.calls.values()
-    assert isinstance(call, MediaCall)
-    return call
