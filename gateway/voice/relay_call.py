@@ -5,7 +5,6 @@ takes time runs beside it. However the call ends, what it used is settled, and n
 """
 
 import asyncio
-import contextlib
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -29,6 +28,7 @@ from gateway.voice.relay_chores import Chores
 from gateway.voice.relay_course import note
 from gateway.voice.relay_dialogue import RelayDialogue
 from gateway.voice.relay_drafting import Drafting
+from gateway.voice.relay_inbox import Inbox
 from gateway.voice.relay_line import LineLostError, RelayLine
 from gateway.voice.relay_money import RelayMoney
 from gateway.voice.relay_signals import Abandon, Draft, RelayEffect, RelayTold, Say
@@ -63,10 +63,10 @@ class RelayCall:
         self._loop = asyncio.get_running_loop()
         self._began_at = self._loop.time()
         self._elapsed_ms = paid.elapsed_ms  # before this stream
-        self._inbox: asyncio.Queue[RelayTold | None] = asyncio.Queue()
+        self._inbox = Inbox()
         self._agent = RelayAgent(services, call)
         self._money = self._open(paid)
-        self._drafting = Drafting(self._agent, self._inbox.put_nowait)
+        self._drafting = Drafting(self._agent, self._inbox.put)
         self._chores = Chores(call.call_id)
         self._transcript = RelayTranscript(services, call, self._chores)
         self._course = Course()
@@ -94,10 +94,10 @@ class RelayCall:
         return self._money.figures((self._elapsed_ms + self._now_ms()) / 1000, self._dialogue.state)
 
     def move(self) -> None:
-        self._inbox.put_nowait(MoveAsked())
+        self._inbox.put(MoveAsked())
 
     def end(self, reason: str) -> None:
-        self._inbox.put_nowait(EndAsked(reason))
+        self._inbox.put(EndAsked(reason))
 
     async def run(self) -> None:
         """Pump the call to its end, or until another stream or a person has it."""
@@ -109,6 +109,7 @@ class RelayCall:
             await relay_departures.hang_up(self._services, self._call)
         finally:
             await self._drafting.close()
+            self._count_rest()
             await self._settle()
             await self._chores.drain()
             for task in beside:
@@ -134,18 +135,9 @@ class RelayCall:
                 await self._tell(told)
 
     async def _next(self) -> RelayTold | None:
-        """Return what happens next; None when it is time for something, or something else has changed."""
         now_ms = self._now_ms()
-        due_ms = self._money.next_due_ms(now_ms)
-        talks_ms = self._dialogue.next_due_ms(now_ms)
-        due_ms = due_ms if talks_ms is None else min(due_ms, talks_ms)
-        if due_ms <= now_ms and self._inbox.empty():
-            await asyncio.sleep(0)
-            return None
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(0, due_ms - now_ms) / 1000 if self._inbox.empty() else None):
-                return await self._inbox.get()
-        return None
+        talks_ms, pays_ms = self._dialogue.next_due_ms(now_ms), self._money.next_due_ms(now_ms)
+        return await self._inbox.next((pays_ms if talks_ms is None else min(pays_ms, talks_ms)) - now_ms)
 
     async def _tell(self, told: RelayTold) -> None:
         now_ms = self._now_ms()
@@ -175,7 +167,7 @@ class RelayCall:
         try:
             await self._line.say(say)
         except LineLostError:
-            self._inbox.put_nowait(CallerGone("connection_lost"))
+            self._inbox.put(CallerGone("connection_lost"))
 
     def _count(self, words: Heard | NoteCaller) -> None:
         """Count words and write them down."""
@@ -186,6 +178,13 @@ class RelayCall:
         if words.billable and words.heard:
             self._money.spoke(words.heard)
         self._transcript.agent(words, self._now_ms())
+
+    def _count_rest(self) -> None:
+        """Count what was heard of a call that was broken off here."""
+        if not self._over.is_set():
+            for effect in self._dialogue.receive(CallerGone("interrupted"), self._now_ms()):
+                if isinstance(effect, Heard):
+                    self._count(effect)
 
     async def _leave(self, outcome: HangUp | Forward | Move) -> None:
         match outcome:
@@ -235,7 +234,7 @@ class RelayCall:
             zero_ms=self._now_ms(),
             now_ms=self._now_ms,
             take_usage=self._agent.take_usage,
-            answered=lambda: self._inbox.put_nowait(None),
+            answered=self._inbox.wake,
             minute_held=self._limit,
             failed=self._unpaid,
         )
@@ -246,7 +245,7 @@ class RelayCall:
             self._lose()
         else:
             log.warning("call_unpaid", call_id=str(self.call_id), error=type(error).__name__)
-            self._inbox.put_nowait(CutOff(self._now_ms() + UNPAID_MS))
+            self._inbox.put(CutOff(self._now_ms() + UNPAID_MS))
 
     async def _keep_lease(self) -> None:
         await relay_departures.keep(self._services, lambda: self._call, self._lose)
@@ -254,7 +253,7 @@ class RelayCall:
     def _lose(self) -> None:
         """Leave the call to the stream that has it by now."""
         self._end(None)
-        self._inbox.put_nowait(None)
+        self._inbox.wake()
 
     def _end(self, reason: str | None) -> None:
         self._end_reason = reason
@@ -287,9 +286,9 @@ class RelayCall:
 
     async def _read(self) -> None:
         try:
-            await self._line.read(self._inbox.put_nowait, self._inbox.qsize)
+            await self._line.read(self._inbox.put, self._inbox.__len__)
         finally:
-            self._inbox.put_nowait(CallerGone("caller_hung_up"))
+            self._inbox.put(CallerGone("caller_hung_up"))
 
     def _room_tokens(self) -> int:
         return self._money.room_tokens()
