@@ -15,6 +15,7 @@ from metering.operations import Applied, ReceiptDraft
 
 EventKind = Literal[
     "turn.completed",
+    "call.ended",
     "delivery.failed",
     "balance.low",
     "tenant.paused",

@@ -14,6 +14,7 @@ import structlog
 from gateway.services import Services
 from gateway.voice.call import CHANNEL, CallAccount
 from gateway.voice.call_charges import acts
+from gateway.voice.call_events import record_end
 from gateway.voice.call_keys import call_prefix, minute_key, refund_key
 from gateway.voice.call_parts import figures_after, usage_after
 from metering.connection import Connection
@@ -99,7 +100,11 @@ async def _keep(
 
 
 async def closing(connection: Connection, services: Services, tenant_id: UUID, call_id: UUID) -> Sequence[Operation]:
-    """Return what ends a call in the books, its row having ended: its holds, and minutes that were too many."""
+    """Return what ends a call in the books, its row having ended: its holds, and minutes that were too many.
+
+    Owners' systems hear of it.
+    """
+    await record_end(connection, services, tenant_id, call_id)
     keys = await open_holds(connection, tenant_id, call_prefix(call_id))
     return [*(Release(hold_key=key) for key in keys), *await _correct(connection, services, tenant_id, call_id)]
 
