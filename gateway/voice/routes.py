@@ -25,6 +25,7 @@ from gateway.voice.webhooks import is_signed_upgrade, signed_fields
 from gateway.web import problem
 
 FRAME_BYTES_MAX: Final = 256 * 1024  # Twilio's are some 250 bytes
+CLOSE_S: Final = 2.0  # a line that is dead answers no goodbye
 RETRY_AFTER_S: Final = "5"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -123,7 +124,7 @@ async def _connect(voice: Voice, request: web.Request) -> web.StreamResponse:
     async with services.db.transaction(tenant_id) as connection:
         call = await call_store.load_call(connection, tenant_id, call_id, services.versions)
     # No compression of what is random, and no pings: Twilio answers none, and its own frames say that it is there.
-    socket = web.WebSocketResponse(compress=False, max_msg_size=FRAME_BYTES_MAX)
+    socket = web.WebSocketResponse(timeout=CLOSE_S, compress=False, max_msg_size=FRAME_BYTES_MAX)
     await socket.prepare(request)
     try:
         await (run_relay if call.engine == RELAY else run_media)(voice, call, socket)
