@@ -9,6 +9,7 @@ from gateway.voice.heard_text import heard_text
 from gateway.voice.signals import NoteAgent, NoteCaller
 
 ENTRIES_KEPT: Final = 200
+EARLY_KEPT: Final = 8
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,11 +36,12 @@ class History:
     """The words of both sides, and tools with their results.
 
     The caller's words come some time after they were said, often after the answer to them has begun: their place is
-    kept from the moment in which the caller began to speak.
+    kept from the moment in which the caller began to speak. An agent's first words may come before their first sound.
     """
 
     def __init__(self, past: Sequence[PastItem] = ()) -> None:
         self._entries = [_entry(item) for item in past]
+        self._early: dict[str, str] = {}  # words by item, of which no sound has come yet
 
     def caller_began(self) -> None:
         self._append(_Entry(kind="customer"))
@@ -58,12 +60,16 @@ class History:
 
     def agent_began(self, item_id: str) -> None:
         if self._of(item_id) is None:
-            self._append(_Entry(kind="agent", item_id=item_id))
+            self._append(_Entry(kind="agent", item_id=item_id, text=self._early.pop(item_id, "")))
 
     def agent_said(self, item_id: str, text: str, *, is_final: bool) -> None:
         """Add to an item's words, or set them if this is all of them. What was cut short stays as it is."""
         entry = self._of(item_id)
-        if entry is not None and not entry.is_closed:
+        if entry is None:
+            self._early[item_id] = text if is_final else self._early.get(item_id, "") + text
+            while len(self._early) > EARLY_KEPT:
+                del self._early[next(iter(self._early))]
+        elif not entry.is_closed:
             entry.text = text if is_final else entry.text + text
 
     def agent_heard(self, item_id: str, *, heard_ms: int, received_ms: int, interrupted: bool) -> list[NoteAgent]:

@@ -19,7 +19,15 @@ AUTH_TOKEN = "story-auth-token"
 PUBLIC_URL = "https://gateway.example"  # what Twilio was told to call, and signs
 
 
-def settings_for(database_url: str, folder: Path, *, meta_url: str, twilio_url: str, model_url: str) -> Settings:
+def settings_for(
+    database_url: str,
+    folder: Path,
+    *,
+    meta_url: str,
+    twilio_url: str,
+    model_url: str,
+    realtime_url: str = "ws://127.0.0.1:9",  # where nobody listens
+) -> Settings:
     return load_settings(
         {
             "TURNMETER_DATABASE_URL": database_url,
@@ -28,6 +36,7 @@ def settings_for(database_url: str, folder: Path, *, meta_url: str, twilio_url: 
             "TURNMETER_FALLBACK_MODEL": "gpt-4o",
             "OPENAI_API_KEY": "story",
             "OPENAI_BASE_URL": model_url,
+            "OPENAI_REALTIME_URL": realtime_url,
             "WHATSAPP_API_URL": meta_url,
             "WHATSAPP_APP_SECRET": APP_SECRET,
             "WHATSAPP_VERIFY_TOKEN": "story-verify",

@@ -254,9 +254,15 @@ async def until(holds: Callable[[], Awaitable[bool]], *, timeout_s: float = 15.0
 
 @contextlib.asynccontextmanager
 async def opened(
-    database_url: str, folder: Path, *, brain: Brain = answer, limits: Limits = QUICK, serve: bool = True
+    database_url: str,
+    folder: Path,
+    *,
+    brain: Brain = answer,
+    limits: Limits = QUICK,
+    serve: bool = True,
+    **addresses: str,
 ) -> AsyncIterator[World]:
-    """Open a world without a salon yet; without `serve`, without a gateway too."""
+    """Open a world without a salon yet; without `serve`, without a gateway too. `addresses`: as `settings_for`."""
     clock = Offset()
     async with contextlib.AsyncExitStack() as stack:
         meta = FakeMeta(webhook_url="", app_secret=APP_SECRET, token=ACCESS_TOKEN, businesses=[])
@@ -268,7 +274,9 @@ async def opened(
         meta_url = await stack.enter_async_context(meta.running())
         twilio_url = await stack.enter_async_context(twilio.running())
         model_url = await stack.enter_async_context(model.running())
-        settings = settings_for(database_url, folder, meta_url=meta_url, twilio_url=twilio_url, model_url=model_url)
+        settings = settings_for(
+            database_url, folder, meta_url=meta_url, twilio_url=twilio_url, model_url=model_url, **addresses
+        )
         services = await stack.enter_async_context(
             open_services(settings, now=clock.now, new_id=system_id, limits=limits)
         )

@@ -1,7 +1,7 @@
 import pytest
 
 from gateway.voice.call_meter import Continued, CutOff, WrapUp
-from gateway.voice.engines.base import PastItem, ResponseEnded, SpeechStarted, SpeechStopped
+from gateway.voice.engines.base import PastItem, ResponseEnded, SpeechStarted, SpeechStopped, SpokenText
 from gateway.voice.media_stream import Digit
 from gateway.voice.signals import (
     AddWords,
@@ -63,6 +63,15 @@ def test_what_both_said_is_noted_once_it_was_heard() -> None:
     assert scene.wanted(NoteAgent) == [NoteAgent(OPENING, OPENING, 1_000, interrupted=False)]
     assert scene.wanted(NoteCaller) == [NoteCaller("Ich möchte einen Termin.")]
     assert [item.text for item in scene.dialogue.history.past] == [OPENING, "Ich möchte einen Termin."]
+
+
+def test_words_that_come_before_their_sound_are_not_lost() -> None:
+    scene = Scene()
+    scene.tell(SpokenText(item_id="item-1", text="Guten ", is_final=False))
+    scene.says("Tag, hier ist die KI.", 500, ends=False)
+    scene.completes("item-1")
+    scene.run(1_000)
+    assert [note.text_heard for note in scene.wanted(NoteAgent)] == ["Guten Tag, hier ist die KI."]
 
 
 def test_a_late_transcript_stands_before_the_answer_to_it() -> None:

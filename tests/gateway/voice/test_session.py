@@ -57,6 +57,23 @@ async def test_what_the_caller_says_is_passed_on_as_it_comes_and_paid_by_its_len
     assert balance == 10_000_000 - FEE - 10 * INPUT
 
 
+async def test_a_recording_of_a_minute_is_six_hundred_tokens(telephone: Telephone, engine: LiveEngine) -> None:
+    async with calling(telephone) as caller:
+        session = await engine.session()
+        for second in range(1, 61):
+            await caller.speak(50)
+            await session.until(lambda second=second: len(session.heard) == 50 * second)
+        session.says("Danke.", 700)
+        await caller.until_heard(700)
+        await until(lambda: live(telephone).figures().output_tokens == 14)
+        await caller.hang_up()
+    await over(telephone)
+    call = await telephone.call()
+    assert (call["input_tokens"], call["output_tokens"]) == (600, 14)
+    balance, _ = await telephone.wallet()
+    assert balance == 10_000_000 - FEE - 600 * INPUT - 14 * OUTPUT
+
+
 async def test_audio_waits_for_an_engine_that_is_late(telephone: Telephone, engine: LiveEngine) -> None:
     engine.gate.clear()
     async with calling(telephone) as caller:
