@@ -36,6 +36,7 @@ from gateway.simulator.realtime_session import Ear
 from gateway.simulator.recogniser import load_ear
 from gateway.simulator.twilio import FakeTwilio
 from gateway.tenants import NewTenant, Tenant, create_tenant, list_tenants
+from gateway.voice.notices import prepare_at_once
 from gateway.worker import Worker
 from metering.entries import read_wallet
 from metering.operations import Charge, Grant, ReceiptDraft
@@ -203,7 +204,17 @@ async def _salon(services: Services) -> Tenant:
         names = set((await published_agents(connection, tenant.tenant_id)).values())
     text = resources.files("gateway.simulator").joinpath("lindenhof.toml").read_text(encoding="utf-8")
     await apply_file(services, tenant, parse_tenant_file(text, names))
+    if services.settings.openai_api_key == OFFLINE_MODEL:  # it is here and quick; another one would be waited for
+        await _prepare_notices(services, tenant)
     return tenant
+
+
+async def _prepare_notices(services: Services, tenant: Tenant) -> None:
+    """Have the first call find what it may have to say without a model."""
+    async with services.db.transaction(tenant.tenant_id) as connection:
+        agents = await published_agents(connection, tenant.tenant_id)
+    for agent_id in agents:
+        await prepare_at_once(services, tenant.tenant_id, agent_id)
 
 
 async def _api_token(services: Services, tenant_id: UUID) -> str:

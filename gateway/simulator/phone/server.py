@@ -222,11 +222,13 @@ class Phone:
         return channel
 
     async def _late(self) -> None:
-        self._change_customer()
+        await self._somebody_else()
         await self._whatsapp.write_late("Haben Sie heute noch einen Termin frei?")
 
     async def _somebody_else(self) -> None:
+        before = self._telephone
         self._change_customer()
+        await before.hang_up()
 
 
 async def _json(request: web.Request) -> Mapping[str, object]:

@@ -19,10 +19,12 @@ from gateway.simulator.speech import spoken
 from gateway.simulator.twilio import FakeTwilio
 from gateway.simulator.twilio_call import PlacedCall
 from gateway.simulator.understanding import language_of
+from gateway.voice.audio import SILENCE
 
 FRAME_BYTES: Final = 160
 FRAMES_WAITING_MAX: Final = 10  # what a microphone is ahead of the line; more would only be delay
 HEARD_WAITING_MAX: Final = 500
+PAUSE: Final = bytes([SILENCE]) * FRAME_BYTES * 30  # after each sentence, so that the next one is heard as another
 KEYS: Final = frozenset("0123456789*#")
 
 
@@ -38,7 +40,7 @@ class Telephone:
         self._realtime = realtime
         self._has_ear = has_ear
         self._call: PlacedCall | None = None
-        self._is_saying = False
+        self._mouth = asyncio.Lock()  # one sentence after the other
         self._frames_waiting = 0
         self._speaking: set[asyncio.Task[None]] = set()
 
@@ -70,14 +72,18 @@ class Telephone:
             await call.press("".join(key for key in text if key in KEYS))
             return
         audio = await asyncio.to_thread(spoken, text, language_of([text], "de"))
-        if self._realtime is not None:
-            self._realtime.caller_says(None, text)
-        self._is_saying = True
-        try:
+        async with self._mouth:
+            if call.listener is None:
+                return  # nobody hears it: its words would be taken for the next ones
+            if self._realtime is not None:
+                self._realtime.caller_says(None, text)
             call.fall_silent()
-            await call.speak(audio)
-        finally:
-            self._is_saying = False
+            await call.speak(audio + PAUSE)
+
+    async def hang_up(self) -> None:
+        """Hang up; nothing while there is no call."""
+        if self._call is not None and not self._call.is_over:
+            await self._call.hang_up()
 
     async def repeat(self) -> None:
         """Post the last call's final report twenty times more; nothing while it goes on or if there was none."""
@@ -114,7 +120,7 @@ class Telephone:
 
     def _hear(self, call: PlacedCall, audio: bytes) -> None:
         """Take the microphone's next piece, unless something else is being said or too many wait already."""
-        if self._is_saying or self._frames_waiting >= FRAMES_WAITING_MAX or len(audio) != FRAME_BYTES:
+        if self._mouth.locked() or self._frames_waiting >= FRAMES_WAITING_MAX or len(audio) != FRAME_BYTES:
             return
         task = asyncio.create_task(self._speak(call, audio))
         self._speaking.add(task)

@@ -5,60 +5,101 @@ import { WORDS, fill } from "./words.js";
 const byId = (id) => document.getElementById(id);
 const KEYS = "123456789*0#";
 const TALKING = new Set(["ringing", "in-progress"]);
-let call = null, language = "de", post = null, latest = null, isDialling = false;
+const OVER = new Set(["ended", "declined"]);
+let call = null, language = "de", post = null, latest = null, known = null;
+let isDialling = false, isGivenUp = false, problem = "", ended = "", ownSid = null, pressed = "";
 
-const amount = (millicredits, digits = 2) => new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: 3 }).format(millicredits / 1000);
+const amount = (millicredits, most = 3) => new Intl.NumberFormat(language, { minimumFractionDigits: 2, maximumFractionDigits: most }).format(millicredits / 1000);
 const whole = (number) => new Intl.NumberFormat(language).format(number);
 const two = (value) => String(value).padStart(2, "0");
 const clock = (seconds) => `${two(Math.floor(seconds / 60))}:${two(Math.floor(seconds) % 60)}`;
 const isTalking = () => Boolean(call) || isDialling;
+const canSpeak = () => Boolean(call && latest && latest.state === "in-progress"); // while it rings nobody would hear it
+const isElsewhere = () => !isTalking() && Boolean(latest) && TALKING.has(latest.state) && latest.sid !== ownSid;
+const tell = (id, text) => { if (byId(id).textContent !== text) byId(id).textContent = text; }; // said aloud only once
 
 // What was said in this call, as bubbles: the caller's words and what the caller really heard.
 export function spokenBubbles({ owner, chat }) {
-  const known = owner && owner.call;
-  const said = known ? owner.messages.filter((one) => one.call_id === known.id) : [];
+  const mine = owner && owner.call;
+  const said = mine ? owner.messages.filter((one) => one.call_id === mine.id) : [];
   const bubbles = said.map((one) => ({ id: one.id, mine: one.direction === "in", kind: one.interrupted ? "speech cut" : "speech", text: one.text, at: Date.parse(one.created_at) / 1000 }));
   const own = chat.call.said.map((text, at) => ({ id: `${chat.call.sid}-${at}`, mine: false, kind: "carrier", text, at: Date.now() / 1000 }));
   return [...bubbles, ...own];
 }
 
 export async function sayCall(text) {
-  if (isTalking()) await post("/write", { kind: "text", text, channel: "voice" });
+  if (canSpeak()) await post("/write", { kind: "text", text, channel: "voice" });
 }
 
 export function endCall() {
   if (call) call.hangUp();
+  isGivenUp = isDialling;
 }
 
 async function dial() {
-  if (call) { call.hangUp(); return; }
-  if (isDialling) return;
-  isDialling = true;
-  showButtons();
+  if (isTalking()) { endCall(); return; }
+  [isDialling, isGivenUp, problem, ended, pressed] = [true, false, "", "", ""];
+  show();
   try {
-    call = await place(() => { call = null; showButtons(); });
-    window.telephone = call; // what a test looks at
-  } catch { byId("call-note").textContent = WORDS[language].done.error; }
+    const placed = await place((reason) => { [call, ended] = [null, reason]; show(); });
+    call = window.telephone = placed; // the window's for a test to look at
+    if (isGivenUp) placed.hangUp();
+  } catch { problem = isGivenUp ? "" : "not_placed"; }
   isDialling = false;
-  showButtons();
+  show();
 }
 
-function showButtons() {
-  const words = WORDS[language], button = byId("dial");
-  button.classList.toggle("hang-up", isTalking());
-  button.title = isTalking() ? words.hang_up : words.call;
+async function press(key) {
+  if (!isTalking()) return;
+  pressed = `${pressed}${key}`.slice(-16);
+  show();
+  await post("/write", { kind: "keys", text: key, channel: "voice" }).catch(() => {});
+}
+
+function show() {
+  const words = WORDS[language], button = byId("dial"), talks = isTalking();
+  button.classList.toggle("hang-up", talks);
+  button.title = talks ? words.hang_up : words.call;
   button.setAttribute("aria-label", button.title);
-  for (const name of ["mute", "keys"]) byId(name).disabled = !isTalking();
+  button.disabled = isElsewhere();
+  for (const name of ["mute", "keys"]) byId(name).disabled = !talks;
   byId("mute").setAttribute("aria-pressed", String(Boolean(call && call.isMuted)));
-  byId("quick").classList.toggle("idle", !isTalking());
-  if (!isTalking()) { byId("keypad").hidden = true; byId("keys").setAttribute("aria-expanded", "false"); }
-  byId("call-note").textContent = noteOf(words);
+  for (const one of byId("quick").children) one.disabled = !canSpeak();
+  if (!talks) openKeypad(false);
+  tell("call-note", noteOf(words));
+  showHead(words);
 }
 
 function noteOf(words) {
-  if (!isTalking()) return latest && latest.reason ? words.call_ended[latest.reason] || words.call_ended.other : words.call_hint;
-  if (call && !call.hasMicrophone) return words.no_microphone;
-  return latest && !latest.listens ? words.no_ear : words.listens;
+  if (!byId("keypad").hidden && pressed) return [...pressed].join(" ");
+  if (isDialling) return words.allow_microphone;
+  if (call) return call.isMuted ? words.muted : !call.hasMicrophone ? words.no_microphone : latest && !latest.listens ? words.no_ear : words.listens;
+  if (isElsewhere()) return words.elsewhere;
+  return problem ? words[problem] : howItEnded(words);
+}
+
+function howItEnded(words) {
+  const reason = (latest && latest.reason) || ended;
+  if (!reason) return words.call_hint;
+  const told = known && OVER.has(known.state) && known.end_reason;
+  return words.call_ended[told] || words.call_ended[reason] || words.call_ended.other;
+}
+
+// The phone's head: how far the call is, how long it lasts and what it has cost by now.
+function showHead(words) {
+  const live = known && known.live, rings = isDialling || (latest && latest.state === "ringing");
+  byId("call").parentElement.dataset.call = rings ? "ringing" : live ? live.state : "";
+  tell("presence", rings ? words.ringing : live ? words.doing[live.state] || words.doing.other : call || isElsewhere() ? words.connected : words.hung_up);
+  byId("clock").hidden = byId("call-cost").hidden = !live || rings;
+  if (!live) return;
+  byId("clock").textContent = clock(live.seconds);
+  byId("call-cost").textContent = amount(spentOn(known), 2);
+  byId("call-cost").title = words.call_meter;
+}
+
+function openKeypad(isOpen) {
+  byId("keypad").hidden = !isOpen;
+  byId("keys").setAttribute("aria-expanded", String(isOpen));
 }
 
 function makeKeypad() {
@@ -68,59 +109,63 @@ function makeKeypad() {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = key;
-    button.addEventListener("click", () => post("/write", { kind: "keys", text: key, channel: "voice" }).catch(() => {}));
+    button.addEventListener("click", () => press(key));
     return button;
   }));
 }
 
-// The head's second line: how far the call is.
-export function presenceOf({ owner, chat }, wanted) {
-  const words = WORDS[wanted], known = owner && owner.call, live = known && known.live;
-  if (chat.call.state === "ringing") return words.ringing;
-  if (live) return `${clock(live.seconds)} · ${words.doing[live.state] || words.doing.other}`;
-  return TALKING.has(chat.call.state) ? words.connected : words.hung_up;
-}
+const spentOn = (one) => (one.live ? one.live.charged_millicredits + one.live.unsettled_millicredits : one.charged_millicredits);
 
 // Beside the call: what it costs by now, and what that is made of.
 export function showCallMeter({ owner, chat }, wanted) {
-  language = wanted;
-  const words = WORDS[language], known = owner && owner.call, live = known && known.live;
-  const spent = live ? live.charged_millicredits + live.unsettled_millicredits : known ? known.charged_millicredits : 0;
+  [language, latest, known] = [wanted, chat.call, owner && owner.call];
+  const words = WORDS[language], spent = known ? spentOn(known) : 0, figures = known && (known.live || known);
   byId("window-title").textContent = words.call_meter;
-  byId("window").textContent = amount(spent);
+  byId("window").textContent = amount(spent, known && known.live ? 2 : 3);
   byId("window").dataset.millicredits = spent;
-  const figures = live || known;
-  byId("window-note").textContent = figures
-    ? fill(words.call_figures, { minutes: whole(figures.minutes_charged), heard: whole(figures.input_tokens), spoken: whole(figures.output_tokens) })
-    : words.call_none;
-  latest = chat.call;
+  if (!figures) { byId("window-note").textContent = words.call_none; return; }
+  const parts = [[words.units.call_minute, figures.minutes_charged], [words.heard_tokens, figures.input_tokens], [words.spoken_tokens, figures.output_tokens]];
+  const list = document.createElement("span");
+  list.className = "parts";
+  list.append(...parts.map(([names, number]) => {
+    const part = document.createElement("span"), value = document.createElement("b");
+    value.textContent = whole(number);
+    part.append(value, " ", names[number === 1 ? 0 : 1]);
+    return part;
+  }));
+  byId("window-note").replaceChildren(list);
 }
 
 // What became of the call: [step, moment if known, "done" | "now" | "bad" | ""].
-export function callSteps({ owner, chat }, wanted) {
-  const words = WORDS[wanted].call_steps, known = owner && owner.call;
-  if (!known) return [words.rang, words.held, words.talking, words.charge, words.over].map((word) => [word, null, ""]);
-  const isOver = Boolean(known.ended_at), started = known.stream_started_at;
+export function callSteps({ owner }, wanted) {
+  const words = WORDS[wanted].call_steps, one = owner && owner.call;
+  if (!one) return [words.rang, words.held, words.talking, words.charge, words.over].map((word) => [word, null, ""]);
+  if (one.state === "declined") return [[words.rang, one.offered_at, "done"], [words.declined[one.end_reason] || words.declined.other, null, "bad"]];
+  const isOver = Boolean(one.ended_at), started = one.stream_started_at;
   return [
-    [words.rang, known.offered_at, "done"],
+    [words.rang, one.offered_at, "done"],
     [words.held, null, started || !isOver ? "done" : ""],
     [words.talking, started, started ? "done" : isOver ? "" : "now"],
-    [fill(words.charged, { amount: amount(known.charged_millicredits) }), null, known.minutes_charged ? "done" : ""],
-    [isOver ? words.over : words.open, known.ended_at, isOver ? "done" : started ? "now" : ""],
+    [one.minutes_charged ? fill(words.charged, { amount: amount(one.charged_millicredits) }) : words.charge, null, one.minutes_charged ? "done" : ""],
+    [isOver ? words.over : words.open, one.ended_at, isOver ? "done" : started ? "now" : ""],
   ];
 }
 
 export function showCall(state, wanted, how) {
-  language = wanted;
-  post = how;
-  latest = state ? state.chat.call : null;
+  [language, post, latest, known] = [wanted, how, state && state.chat.call, state && state.owner && state.owner.call];
+  if (call && latest && TALKING.has(latest.state)) ownSid = latest.sid;
   makeKeypad();
-  showButtons();
+  show();
 }
 
 byId("dial").addEventListener("click", dial);
-byId("mute").addEventListener("click", () => { if (call) { call.isMuted = !call.isMuted; showButtons(); } });
+byId("mute").addEventListener("click", () => { if (call) { call.isMuted = !call.isMuted; show(); } });
 byId("keys").addEventListener("click", () => {
-  byId("keypad").hidden = !byId("keypad").hidden;
-  byId("keys").setAttribute("aria-expanded", String(!byId("keypad").hidden));
+  openKeypad(byId("keypad").hidden);
+  if (!byId("keypad").hidden) byId("keypad").firstChild.focus();
+  show();
+});
+byId("keypad").addEventListener("keydown", (event) => {
+  if (event.key === "Escape") { openKeypad(false); byId("keys").focus(); show(); }
+  if (KEYS.includes(event.key) && event.key.length === 1) press(event.key);
 });

@@ -2,7 +2,7 @@
 import { WORDS } from "./words.js";
 import { showMeter, showWindow } from "./meter.js";
 import { costOf, showCounter } from "./sms.js";
-import { endCall, presenceOf, sayCall, showCall, spokenBubbles } from "./call.js";
+import { endCall, sayCall, showCall, spokenBubbles } from "./call.js";
 
 const byId = (id) => document.getElementById(id);
 const EMOJIS = ["😊", "👍", "🙏", "❤️", "😂", "🎉", "✂️", "💇", "💇‍♂️", "💈", "🐶", "☕"];
@@ -86,8 +86,9 @@ function smsBubble(one, at) {
 
 // What was said in a call is plain as well, and has no price of its own.
 function spokenBubble(one, at) {
-  const li = element("li", one.mine ? "bubble speech mine" : `bubble ${one.kind}`), foot = element("div", "foot");
-  foot.append(element("span"), at);
+  const li = element("li", one.mine ? "bubble speech mine" : `bubble ${one.kind}`), foot = element("div", "foot"), words = WORDS[language];
+  const note = one.kind === "carrier" ? words.by_twilio_voice : one.kind.includes("cut") ? words.cut : "";
+  foot.append(element("span", "cost", note), at);
   li.append(element("span", "text", one.text), foot);
   return li;
 }
@@ -130,7 +131,7 @@ dots.setAttribute("aria-hidden", "true");
 function showChat() {
   const words = WORDS[language], { typing } = state.chat, chat = byId("chat");
   const bubbles = channel === "voice" ? spokenBubbles(state) : state.chat.bubbles;
-  byId("presence").textContent = typing ? words.typing : channel === "sms" ? state.salon_number : channel === "voice" ? presenceOf(state, language) : words.online;
+  if (channel !== "voice") byId("presence").textContent = typing ? words.typing : channel === "sms" ? state.salon_number : words.online;
   if (bubbles.length) day.textContent = new Date(bubbles[0].at * 1000).toDateString() === new Date().toDateString() ? words.today : words.yesterday;
   empty.textContent = channel === "voice" ? words.empty_call : words.empty;
   const items = bubbles.length ? [day, ...bubbles.map(kept)] : [empty];
@@ -187,7 +188,8 @@ function listen() {
   for (const one of document.querySelectorAll("button[data-channel]")) one.setAttribute("aria-pressed", String(one.dataset.channel === channel));
   byId("form").hidden = isCall;
   byId("call").hidden = !isCall;
-  byId("quick").classList.remove("idle");
+  delete document.querySelector(".screen").dataset.call;
+  byId("clock").hidden = byId("call-cost").hidden = true;
   for (const one of [byId("image"), byId("voice"), document.querySelector("[data-act=late]")]) one.hidden = isSms || isCall;
   byId("text").maxLength = isSms ? 1600 : 4096;
   if (stream) stream.close();
@@ -241,7 +243,8 @@ for (const button of document.querySelectorAll("button[data-channel]")) button.a
 for (const button of document.querySelectorAll("[data-act]")) {
   button.addEventListener("click", async () => {
     const name = button.dataset.act;
-    try { await post(`/act/${name}`, { channel }); tell(name); } catch { tell("error"); }
+    if (name === "customer") endCall(); // who holds the phone now has called nobody
+    try { await post(`/act/${name}`, { channel }); tell(name === "repeat" && channel === "voice" ? "repeat_call" : name); } catch { tell("error"); }
   });
 }
 addEventListener("resize", () => { byId("chat").scrollTop = byId("chat").scrollHeight; });
