@@ -8,10 +8,8 @@ import asyncio
 from typing import Final
 from uuid import UUID
 
-import asyncpg
 import structlog
 
-from gateway.errors import DatabaseUnavailableError
 from gateway.services import Services
 from gateway.twilio import calls
 from gateway.twilio.rest import TwilioRest
@@ -21,6 +19,7 @@ from gateway.voice.call import Call
 from gateway.voice.call_settling import end_call, note_duration, note_leg_duration
 from gateway.voice.leg_store import LegRow
 from gateway.voice.leg_watch import watch
+from gateway.voice.paying import AWAY
 
 ADOPTED_AT_ONCE: Final = 100
 FORWARDED: Final = "forwarded"
@@ -34,7 +33,7 @@ async def adopt_until(voice: Voice, stopping: asyncio.Event) -> None:
     while not stopping.is_set():
         try:
             await adopt_orphans(voice)
-        except (DatabaseUnavailableError, asyncpg.PostgresError) as error:
+        except AWAY as error:
             log.warning("orphans_not_looked_for", error=type(error).__name__)
         except Exception:  # the task's outermost edge: whatever broke, the next orphan is found
             log.exception("orphans_not_looked_for")

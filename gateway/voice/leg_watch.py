@@ -8,10 +8,9 @@ import asyncio
 from datetime import datetime, timedelta
 from typing import Final
 
-import asyncpg
 import structlog
 
-from gateway.errors import DatabaseUnavailableError, MinuteUnpaidError, StaleLeaseError
+from gateway.errors import MinuteUnpaidError, StaleLeaseError
 from gateway.services import Services
 from gateway.twilio import calls
 from gateway.voice import call_store, leg_store
@@ -22,6 +21,7 @@ from gateway.voice.call_keys import CALLERS_LEG
 from gateway.voice.forwarded_call import ForwardedCall
 from gateway.voice.leg_minutes import LegMinutes
 from gateway.voice.leg_store import LegRow
+from gateway.voice.paying import AWAY
 
 ASKED_S: Final = 60  # at most, for what a person hears before they take the call
 SPARE_S: Final = 30  # for Twilio to end what has taken all its time, and to tell of it
@@ -76,7 +76,7 @@ class _Watching:
             await (_hand_over(services, call) if self._moves else _let_go(services, call, self._both))
         except StaleLeaseError:
             log.info("forwarded_call_taken_over", call_id=str(call.call_id))
-        except (DatabaseUnavailableError, asyncpg.PostgresError) as error:
+        except AWAY as error:
             log.warning("forwarded_call_not_let_go", call_id=str(call.call_id), error=type(error).__name__)
         finally:
             if self._live is not None:
@@ -85,7 +85,7 @@ class _Watching:
     async def _goes_on(self) -> bool:
         try:
             return await self._look()
-        except (DatabaseUnavailableError, asyncpg.PostgresError) as error:
+        except AWAY as error:
             log.warning("forwarded_call_unseen", call_id=str(self._call.call_id), error=type(error).__name__)
             return True
 

@@ -3,18 +3,22 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from uuid import UUID
 
 import aiohttp
+import asyncpg
 import pytest
 
 from gateway.app import build_services
-from gateway.errors import StaleLeaseError
+from gateway.db import Database
+from gateway.errors import DatabaseUnavailableError, StaleLeaseError
 from gateway.voice.adoption import adopt_orphans, adopt_until
 from gateway.voice.answering import Voice, build_voice
 from gateway.voice.call_audit import audit_calls
 from gateway.voice.call_credit import begin_leg_minute
 from gateway.voice.call_sweeps import end_orphaned_calls
+from metering.connection import Connection
 from tests.gateway.voice.engine import ScriptedEngine
 from tests.gateway.voice.telephone import FEE, Telephone
 from tests.gateway.voice.test_forwarding import (
@@ -357,6 +361,50 @@ async def test_a_process_looks_for_such_calls_until_it_is_to_end(telephone: Tele
     await other.close()
     await adopt_until(other, stopping)
     assert not other.forwards
+
+
+@dataclass
+class Interrupted:
+    """A database that is away for as many questions as are left; each error once, then it is there again."""
+
+    db: Database
+    errors: list[Exception]
+
+    def queue(self) -> contextlib.AbstractAsyncContextManager[Connection]:
+        self.fail()
+        return self.db.queue()
+
+    def transaction(self, tenant_id: UUID) -> contextlib.AbstractAsyncContextManager[Connection]:
+        self.fail()
+        return self.db.transaction(tenant_id)
+
+    def fail(self) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+
+
+async def test_a_database_that_is_away_is_waited_for_and_nothing_else_ends_the_looking(
+    telephone: Telephone, other: Voice
+) -> None:
+    await put_through(telephone)
+    await telephone.voice.close()
+    errors = [DatabaseUnavailableError("away"), asyncpg.InterfaceError("away"), KeyError("a mistake")]
+    db = Interrupted(other.services.db, errors)
+    limits = replace(other.services.limits, adopt_s=0.01)
+    voice = replace(other, services=replace(other.services, db=db, limits=limits))  # type: ignore[arg-type]  # as much of one as is used
+    stopping = asyncio.Event()
+    looking = asyncio.create_task(adopt_until(voice, stopping))
+
+    async def watched() -> bool:
+        return bool(other.forwards)
+
+    await telephone.until(watched)
+    assert not errors
+    stopping.set()
+    await looking
+    errors += [DatabaseUnavailableError("away"), asyncpg.InterfaceError("away")]  # its watch waits as well
+    telephone.clock.advance(seconds=41)
+    await charged(telephone, "minute:2")
 
 
 async def test_one_call_that_cannot_be_read_keeps_no_other_from_being_taken_over(
