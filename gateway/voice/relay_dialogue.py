@@ -18,13 +18,7 @@ from gateway.voice.relay_keys import Keys
 from gateway.voice.relay_mouth import Mouth
 from gateway.voice.relay_past import RelayPast
 from gateway.voice.relay_patience import Patience
-from gateway.voice.relay_signals import (
-    Answered,
-    NotAnswered,
-    RelayEffect,
-    RelayTold,
-    Wrote,
-)
+from gateway.voice.relay_signals import Answered, NotAnswered, RelayEffect, RelayTold, Wrote
 from gateway.voice.relay_speech import Heard
 from gateway.voice.relay_text import cut_to, spoken
 from gateway.voice.signals import (
