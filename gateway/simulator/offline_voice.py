@@ -17,6 +17,11 @@ from gateway.simulator.understanding import language_of
 REMEMBERED_MAX: Final = 500
 _EXACTLY = re.compile(r'(?:wörtlich genau dies|exactly this).*?: "(.*)"\s*$', re.DOTALL)
 _GOODBYE = re.compile(r"\b(tschüss|tschau|ciao|auf wieder(hören|sehen)|bye|goodbye)\b", re.IGNORECASE)
+_KEYS = re.compile(r"^\[(?:Tasten gedrückt|Keys pressed): (.*)\]$")
+_KEY_NAMES: Final[Mapping[Language, Mapping[str, str]]] = {
+    "de": {"*": "Stern", "#": "Raute"},
+    "en": {"*": "star", "#": "hash"},
+}
 _WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
     "de": {
         "bye": "Sehr gern. Auf Wiederhören!",
@@ -25,6 +30,7 @@ _WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
         "message": "Ich kann leider nicht verbinden, nehme aber gern eine Nachricht auf. Was soll ich ausrichten?",
         "taken": "Das richte ich aus. Kann ich sonst noch etwas für Sie tun?",
         "here": "Ich bin noch da. Was kann ich für Sie tun?",
+        "keys": "Sie haben {keys} gedrückt. Was kann ich für Sie tun?",
     },
     "en": {
         "bye": "You are very welcome. Goodbye!",
@@ -33,41 +39,64 @@ _WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
         "message": "I cannot put you through, but I can take a message. What shall I pass on?",
         "taken": "I will pass that on. Is there anything else I can do for you?",
         "here": "I am still here. What can I do for you?",
+        "keys": "You have pressed {keys}. What can I do for you?",
     },
 }
-# What one writes and does not say; the first that fits, in this order.
+# What one writes and does not say; each in turn, in this order.
 _SPOKEN: Final[Mapping[Language, Sequence[tuple[str, str]]]] = {
     "de": (
         (r"Schön, dass Sie schreiben!", "Schön, dass Sie anrufen!"),
         (r"Ja, Sie schreiben mit", "Ja, Sie sprechen mit"),
         (r"Dann schreiben Sie einfach", "Dann sagen Sie einfach"),
-        (r"(\d\d?):00 Uhr", r"\1 Uhr"),
-        (r"(\d\d?):(\d\d) Uhr", r"\1 Uhr \2"),
-        (r"\b0(\d)( Uhr)", r"\1\2"),
-        (r"(\d\d):(\d\d)-(\d\d):(\d\d)", r"\1 Uhr \2 bis \3 Uhr \4"),
+        (r"Assistentin \(KI\)", "Assistentin, einer KI,"),
+        (r"(\d\d:\d\d)-(\d\d:\d\d)", r"\1 bis \2 Uhr"),
+        (r"(\d\d):(\d\d)( Uhr)?", r"\1 Uhr \2"),
         (r" Uhr 00", " Uhr"),
+        (r"\b0(\d Uhr)", r"\1"),
+        (r" Uhr 0(\d)", r" Uhr \1"),
+        (r"(\d+) Uhr bis (\d+ Uhr)(?! \d)", r"\1 bis \2"),
+        (r"\b(\d)(\d)(\d)(\d)(\d) (?=[A-ZÄÖÜ])", r"\1 \2 \3 \4 \5 "),
     ),
     "en": (
         (r"Yes, you are writing with", "Yes, you are speaking with"),
         (r"Then just write", "Then just say"),
-        (r"(\d\d):00\b", r"\1 o'clock"),
-        (r"(\d\d):(\d\d)-(\d\d):(\d\d)", r"\1 \2 to \3 \4"),
-        (r"\b0(\d)( o'clock|:)", r"\1\2"),
+        (r"assistant \(AI\)", "assistant, an AI"),
+        (r"(\d\d:\d\d)-(\d\d:\d\d)", r"\1 to \2"),
+        (r"\bab (\d)", r"from \1"),
+        (r"(\d) Euro\b", r"\1 euros"),
     ),
 }
+_LISTED: Final = ("• ", "- ")
+_DAY = re.compile(r"^\w+, \d+\.? \w+, ")
+_CLOCK = re.compile(r"\b(\d\d):(\d\d)\b")
+_ASIDE = re.compile(r"\s*\(([^)]*)\)")
 
 
 def spoken_form(text: str, language: Language) -> str:
     """Return a chat's text as one says it: lists as a sentence, no signs, times in words."""
-    lines = [line.strip() for line in text.replace("✓", ":").splitlines() if line.strip()]
-    said = ""
+    lines = [line.strip() for line in text.replace(" ✓", ":").splitlines() if line.strip()]
+    said, day = "", ""
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
-        listed, goes_on = line.startswith(("• ", "- ")), following.startswith(("• ", "- "))
         words = line.lstrip("•- ").rstrip(",")
-        said += words + ("; " if listed and goes_on else ". " if listed else " ")
+        if line.startswith(_LISTED):
+            found = _DAY.match(words)
+            words = words.removeprefix(day) if day else words  # the day is said once
+            day = found[0] if found else ""
+            end = ";" if following.startswith(_LISTED) else "."
+        else:
+            day, end = "", "" if words[-1:] in ".:;?!" else "."
+        said += f"{words}{end} "
     for pattern, spoken in _SPOKEN[language]:
         said = re.sub(pattern, spoken, said)
-    return re.sub(r"\s+", " ", said.replace("„", "").replace("“", "").replace("”", "").replace(" :", ":")).strip()
+    said = _CLOCK.sub(_english_time, said)
+    said = re.sub(r",(\s*[,.;])", r"\1", _ASIDE.sub(r", \1,", said))
+    return re.sub(r"\s+", " ", said.replace("„", "").replace("“", "").replace("”", "")).strip()
+
+
+def _english_time(found: re.Match[str]) -> str:
+    hour, minute = int(found[1]), found[2]
+    half = "am" if hour < 12 else "pm"
+    return f"{(hour - 1) % 12 + 1} {half}" if minute == "00" else f"{(hour - 1) % 12 + 1}:{minute} {half}"
 
 
 class OfflineVoice:
@@ -94,6 +123,12 @@ class OfflineVoice:
     def _answer(self, session: SessionView, last: Remembered, language: Language) -> Sequence[Action]:
         words = _WORDS[language]
         if last.kind == "customer":
+            if pressed := _KEYS.search(last.text):
+                return [
+                    Utter(
+                        words["keys"].format(keys=", ".join(_KEY_NAMES[language].get(key, key) for key in pressed[1]))
+                    )
+                ]
             if _GOODBYE.search(last.text):
                 return [Utter(words["bye"]), UseTool("end_call", {"reason": "said goodbye"})]
             if _asked_for_message(session, words["message"]):

@@ -15,6 +15,7 @@ from gateway.simulator.openai_realtime_wire import Document, usage
 from gateway.simulator.realtime_memory import Item, Memory
 from gateway.simulator.realtime_mind import Action, UseTool, Utter
 from gateway.simulator.speech import spoken
+from gateway.simulator.understanding import language_of
 from gateway.voice.audio import BYTES_PER_MS
 
 Send = Callable[[Document], Awaitable[None]]
@@ -93,7 +94,7 @@ class Answer:
         await self._end("failed", details=details)
 
     async def _say(self, text: str) -> None:
-        audio = await asyncio.to_thread(spoken, text, self._language)
+        audio = await asyncio.to_thread(spoken, text, _tongue(text, self._language))
         item = self._memory.add(Item(item_id=self._memory.new_id(), kind="agent", text=text))
         speaking = self._speaking = _Spoken(item, len(self._outputs), audio, text.split(" "))
         described = _message(speaking, "in_progress")
@@ -179,6 +180,17 @@ class Answer:
             "output": list(self._outputs),
             "output_modalities": ["audio"],
         }
+
+
+def _tongue(text: str, language: str) -> str:
+    """Return the language that a text is said in: who speaks German here speaks English too, and the other way."""
+    match language:
+        case "de":
+            return language_of([text], "de")
+        case "en":
+            return language_of([text], "en")
+        case _:
+            return language
 
 
 def _message(speaking: _Spoken, status: str, transcript: str = "") -> Document:

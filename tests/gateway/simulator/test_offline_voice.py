@@ -61,7 +61,8 @@ async def test_an_appointment_is_found_offered_aloud_and_booked() -> None:
     offered = await mind.hear(session(wish, looked, found), Asked(instructions=""))
     assert isinstance(offered[0], Utter)
     assert (
-        "Dienstag, 24. November, 9 Uhr; Dienstag, 24. November, 14 Uhr 30. Welche Zeit passt Ihnen?" in offered[0].text
+        offered[0].text == "Für Haarschnitt, 45 Minuten, 42 Euro, habe ich frei: "
+        "Dienstag, 24. November, 9 Uhr; 14 Uhr 30. Welche Zeit passt Ihnen?"
     )
     booked = await hear(mind, wish, looked, found, agent(offered[0].text), customer("Die erste bitte"))
     assert booked == [UseTool("book_appointment", {"service": "Haarschnitt", "start": "2026-11-24T09:00"})]
@@ -104,6 +105,11 @@ async def test_a_message_that_was_taken_is_confirmed() -> None:
     assert said == [Utter("Das richte ich aus. Kann ich sonst noch etwas für Sie tun?")]
 
 
+async def test_keys_are_named() -> None:
+    said = await OfflineVoice().hear(session(customer("[Tasten gedrückt: 1#]")), Asked(instructions=""))
+    assert said == [Utter("Sie haben 1, Raute gedrückt. Was kann ich für Sie tun?")]
+
+
 async def test_what_nobody_understood_is_asked_again() -> None:
     said = await OfflineVoice().hear(session(), Spoken(text=""))
     assert said == [Utter("Das habe ich leider nicht verstanden. Können Sie es noch einmal sagen?")]
@@ -120,10 +126,22 @@ async def test_what_nobody_understood_is_asked_again() -> None:
         (
             "Wir haben geöffnet:\n• Dienstag: 09:00-13:00, 14:00-18:00",
             "de",
-            "Wir haben geöffnet: Dienstag: 09 Uhr bis 13 Uhr, 14 Uhr bis 18 Uhr.",
+            "Wir haben geöffnet: Dienstag: 9 bis 13 Uhr, 14 bis 18 Uhr.",
         ),
-        ("Which time?\n• Tuesday, 24 November, 14:30", "en", "Which time? Tuesday, 24 November, 14:30."),
-        ("Which time?\n• Tuesday, 24 November, 09:00", "en", "Which time? Tuesday, 24 November, 9 o'clock."),
+        ("Freitag: 09:05-12:30.", "de", "Freitag: 9 Uhr 5 bis 12 Uhr 30."),
+        (
+            "Ihre Termine:\n• Farbe: Freitag, 27. November, 10:00 Uhr",
+            "de",
+            "Ihre Termine: Farbe: Freitag, 27. November, 10 Uhr.",
+        ),
+        ("Adresse: Weg 12, 12159 Berlin. Bahn (S1), Bus", "de", "Adresse: Weg 12, 1 2 1 5 9 Berlin. Bahn, S1, Bus."),
+        ("Which time?\n• Tuesday, 24 November, 14:30", "en", "Which time? Tuesday, 24 November, 2:30 pm."),
+        (
+            "Times:\n• Tuesday, 24 November, 09:00\n• Tuesday, 24 November, 12:15\n• Friday, 27 November, 10:00",
+            "en",
+            "Times: Tuesday, 24 November, 9 am; 12:15 pm; Friday, 27 November, 10 am.",
+        ),
+        ("Monday: 09:00-13:00, Farbe: ab 75 Euro", "en", "Monday: 9 am to 1 pm, Farbe: from 75 euros."),
     ],
 )
 def test_what_is_written_is_said_as_one_speaks(written: str, language: str, said: str) -> None:
