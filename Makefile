@@ -5,7 +5,8 @@ SHELL := /bin/bash
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
-PEER := .venv-litellm
+LITELLM := .venv-litellm
+PIPECAT := .venv-pipecat
 ARGS ?=
 # Two workers suit two cores and leave the vendors, databases and browsers of the tests some room.
 WORKERS ?= 2
@@ -77,12 +78,16 @@ bench: setup ## Measure turns, phone calls, latency and the ledger; prints a tab
 	$(PYTHON) -m tests.bench $(ARGS)
 
 .PHONY: bench-litellm
-bench-litellm: $(PEER)/.ready ## Put LiteLLM's proxy with a budget beside it, in an environment of its own
-	$(PYTHON) -m tests.bench.bench_litellm $(PEER)/bin/litellm
+bench-litellm: $(LITELLM)/.ready ## Put LiteLLM's proxy with a budget beside it, in an environment of its own
+	$(PYTHON) -m tests.bench.bench_litellm $(LITELLM)/bin/litellm
 
-$(PEER)/.ready: tests/bench/litellm_peer/requirements.txt | setup
-	$(VENV)/bin/uv venv --quiet --allow-existing --python $(PYTHON) $(PEER)
-	$(VENV)/bin/uv pip install --quiet --python $(PEER)/bin/python -r $<
+.PHONY: bench-pipecat
+bench-pipecat: $(PIPECAT)/.ready ## Put a phone bridge on pipecat beside it, in an environment of its own
+	$(PYTHON) -m tests.bench.bench_pipecat $(PIPECAT)/bin/python
+
+.venv-%/.ready: tests/bench/%_peer/requirements.txt | setup
+	$(VENV)/bin/uv venv --quiet --allow-existing --python $(PYTHON) $(@D)
+	$(VENV)/bin/uv pip install --quiet --python $(@D)/bin/python -r $<
 	@touch $@
 
 .PHONY: screenshots

@@ -19,9 +19,10 @@ import aiohttp
 import psutil
 
 from tests.bench import call_wire
+from tests.bench.caller import Caller
 from tests.bench.carriers import percentile
 from tests.bench.processes import LINE, free_port, gateway_environment, set_up_tenant, wait_until_answers
-from tests.bench.telephone import Caller, World
+from tests.bench.telephone import World
 
 VOICE_LINE = f"""{LINE}channels = ["voice"]
 """
@@ -49,6 +50,9 @@ class CallFigures:
     lag_p95_ms: float
     memory_mb: float
     wrong: int
+    held_back_ms: float = (
+        0.0  # of nineteen of twenty frames with a single call already: a bridge's manner, not its load
+    )
 
     @property
     def cpu_per_call(self) -> float:
@@ -56,7 +60,7 @@ class CallFigures:
 
     @property
     def within_the_knee(self) -> bool:
-        return self.frame_p95_ms <= KNEE_FRAME_MS and self.lag_p95_ms <= KNEE_LAG_MS
+        return self.frame_p95_ms - self.held_back_ms <= KNEE_FRAME_MS and self.lag_p95_ms <= KNEE_LAG_MS
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class Bridge:
     process: psutil.Process
     connect: Connect
     lag_ms: Callable[[], Awaitable[float]]
+    holds_back_ms: float = 0.0  # each frame, however few the calls
 
     @property
     def memory_mb(self) -> float:
@@ -115,6 +120,11 @@ def rows(whose: str, figures: Sequence[CallFigures]) -> list[tuple[str, str]]:
     return found
 
 
+def knee(figures: Sequence[CallFigures]) -> float:
+    """Return the most calls within the knee, not a number if there were none."""
+    return max((each.calls for each in figures if each.within_the_knee), default=float("nan"))
+
+
 async def climb(world: World, bridge: Bridge, steps: Sequence[int]) -> list[CallFigures]:
     figures: list[CallFigures] = []
     for calls in steps:
@@ -128,12 +138,13 @@ async def climb(world: World, bridge: Bridge, steps: Sequence[int]) -> list[Call
 
 async def carry(world: World, bridge: Bridge, calls: int) -> CallFigures:
     """Let callers call until there are so many, then listen for a while."""
+    measured = world.measured
+    measured.forget_faults()
     while len(world.callers) < calls:
         await world.add(Caller(next(world.numbers), world.measured), bridge.connect)
         await asyncio.sleep(1 / CALLS_A_SECOND)
     await asyncio.sleep(SETTLES_S)
-    measured = world.measured
-    measured.reset()
+    measured.forget_times()
     cpu_s = bridge.cpu_s
     await asyncio.sleep(MEASURED_S)
     return CallFigures(
@@ -147,7 +158,8 @@ async def carry(world: World, bridge: Bridge, calls: int) -> CallFigures:
         first_audio_p50_ms=percentile(measured.first_audio_ms, 0.5),
         lag_p95_ms=await bridge.lag_ms(),
         memory_mb=bridge.memory_mb,
-        wrong=measured.truncations_wrong + measured.errors,
+        wrong=measured.wrong,
+        held_back_ms=bridge.holds_back_ms,
     )
 
 
@@ -201,10 +213,12 @@ async def naive(http: aiohttp.ClientSession, vendors: str) -> AsyncIterator[Brid
 
 
 @contextlib.asynccontextmanager
-async def running(arguments: Sequence[str], log: Path, environment: dict[str, str] | None) -> AsyncIterator[int]:
+async def running(
+    arguments: Sequence[str], log: Path, environment: dict[str, str] | None, *, python: str = sys.executable
+) -> AsyncIterator[int]:
     """Run a module as a process of its own; yields its id."""
     with log.open("wb") as sink:
-        process = subprocess.Popen([sys.executable, "-m", *arguments], env=environment, stdout=sink, stderr=sink)
+        process = subprocess.Popen([python, "-m", *arguments], env=environment, stdout=sink, stderr=sink)
         try:
             yield process.pid
         finally:
