@@ -69,6 +69,7 @@ class MediaCall:
             lost=self._lose,
             unpaid=self._tell,
         )
+        self._group = asyncio.TaskGroup()
         self._departing: asyncio.Task[None] | None = None
         self._gone: str | None = None  # why the caller is
         self._over = asyncio.Event()
@@ -95,7 +96,7 @@ class MediaCall:
     async def run(self) -> None:
         """Pump the call to its end, or until another stream or a person has it."""
         try:
-            async with asyncio.TaskGroup() as group:
+            async with self._group as group:
                 work = (
                     self._read(),
                     self._write(),
@@ -150,6 +151,8 @@ class MediaCall:
     # What happens, and what follows.
 
     def _tell(self, told: Told) -> None:
+        if self._over.is_set():
+            return
         self._tasks.count_usage(told)
         self._perform(self._dialogue.receive(told, self._carrier.now_ms()))
         if isinstance(told, CallerGone):
@@ -170,7 +173,7 @@ class MediaCall:
                 case signals.RunTool() | signals.NoteCaller() | signals.NoteAgent() | signals.RecordCall():
                     self._tasks.begin(effect)
                 case HangUp() | Forward() | Move():
-                    self._departing = asyncio.create_task(self._depart(effect))
+                    self._departing = self._group.create_task(self._depart(effect))
                 case _:
                     self._leg.command(effect)
         self._carrier.look()
@@ -263,16 +266,15 @@ class MediaCall:
 
     async def _close(self) -> None:
         """Settle what was used, let what still runs come to its end, and write down how it went."""
-        if self._departing is not None and not self._over.is_set():
-            self._departing.cancel()
-            await asyncio.gather(self._departing, return_exceptions=True)
         await self._settle()
         if self._end_reason == CONNECTION_LOST:
             self._tasks.chores.add(lambda: part(self._services, self._call))
         await self._tasks.close()
-        if self._end_reason is not None:
-            usage = self._tasks.usage.total
-            await relay_departures.close(self._services, self._call, self._end_reason, self._course(), usage)
+        course, usage = self._course(), self._tasks.usage.total
+        if self._end_reason is None:
+            await relay_departures.leave(self._services, self._call, course, usage)
+        else:
+            await relay_departures.close(self._services, self._call, self._end_reason, course, usage)
 
     async def _settle(self) -> None:
         if self._end_reason is None:

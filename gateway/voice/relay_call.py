@@ -261,6 +261,7 @@ class RelayCall:
 
     async def _settle(self) -> None:
         if self._end_reason is None:
+            await relay_departures.leave(self._services, self._call, self._course.to_json(), self._agent.totals)
             return
         try:
             await self._money.settle(self._now_ms())

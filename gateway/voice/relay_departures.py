@@ -14,7 +14,7 @@ from gateway.twilio.rest import Accepted
 from gateway.voice import call_store
 from gateway.voice.answering import Voice
 from gateway.voice.call import Call, Progress
-from gateway.voice.call_settling import end_call
+from gateway.voice.call_settling import end_call, note_part
 from gateway.voice.connecting import connect
 from gateway.voice.paying import AWAY
 
@@ -47,6 +47,16 @@ async def close(
         await end_call(services, call.account, reason=reason, figures=figures, provider_usage=provider_usage)
     except AWAY as error:
         log.error("call_not_closed", call_id=str(call.call_id), error=type(error).__name__)  # noqa: TRY400 - says it all
+
+
+async def leave(
+    services: Services, call: Call, figures: Mapping[str, object], provider_usage: Mapping[str, object]
+) -> None:
+    """Write down how a stream went whose call goes on without it."""
+    try:
+        await note_part(services, call.account, figures=figures, provider_usage=provider_usage)
+    except AWAY as error:
+        log.error("call_part_not_kept", call_id=str(call.call_id), error=type(error).__name__)  # noqa: TRY400 - says it all
 
 
 async def move(voice: Voice, call: Call, progress: Progress) -> bool:
