@@ -26,7 +26,8 @@ def setup_of(services: Services, call: Call, *, past: Sequence[PastItem] = ()) -
         language=configuration.language,
         tools=CallTools(services, call).definitions,
         past=past,
-        interrupts_itself=configuration.voice.min_interrupt_ms == 0,
+        # An engine interrupts itself in every answer or in none: where a greeting may not be cut off, we do it.
+        interrupts_itself=configuration.voice.min_interrupt_ms == 0 and configuration.voice.interruptible_greeting,
         noise=configuration.voice.noise,
         speed=configuration.voice.speed,
     )

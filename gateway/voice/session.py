@@ -26,24 +26,28 @@ log = structlog.get_logger(__name__)
 
 async def run_media(voice: Voice, call: Call, socket: web.WebSocketResponse) -> None:
     """Pump a call until it is over, or somebody else has it; the socket is prepared, and left to be closed."""
-    carrier = CarrierLeg(socket)
+    with structlog.contextvars.bound_contextvars(call_id=str(call.call_id)):
+        await _run(voice, call, CarrierLeg(socket))
+
+
+async def _run(voice: Voice, call: Call, carrier: CarrierLeg) -> None:
     started = await carrier.started()
     if started is None or started.call_sid != call.call_sid:
-        log.warning("stream_not_begun", call_id=str(call.call_id), known=started is not None)
+        log.warning("stream_not_begun", known=started is not None)
         return
     try:
         taken = await relay_departures.take(voice.services, call)
         if taken is None:
-            log.info("call_is_over", call_id=str(call.call_id))
+            log.info("call_is_over")
         else:
             await _pump(voice, taken, carrier)
     except StaleLeaseError:
-        log.info("call_taken_over", call_id=str(call.call_id))
+        log.info("call_taken_over")
     except AWAY as error:
-        log.error("call_not_taken", call_id=str(call.call_id), error=type(error).__name__)  # noqa: TRY400 - says it all
+        log.error("call_not_taken", error=type(error).__name__)  # noqa: TRY400 - says it all
         await part(voice.services, call, text_of("technical", call.configuration))
     except Exception:  # the call's outermost edge: whatever broke, nobody is left on a dead line
-        log.exception("call_broke", call_id=str(call.call_id))
+        log.exception("call_broke")
         await part(voice.services, call, text_of("technical", call.configuration))
 
 
@@ -66,7 +70,7 @@ async def _paid(services: Services, call: Call) -> Paid | None:
     paid = await paid_so_far(services, call)
     if not isinstance(paid, MinuteRefused):
         return paid
-    log.info("call_not_paid", call_id=str(call.call_id), reason=paid.reason)
+    log.info("call_not_paid", reason=paid.reason)
     await part(services, call, text_of("credits_ended", call.configuration))
     await end_call(services, call.account, reason="credits_ended", figures={}, provider_usage={})
     return None

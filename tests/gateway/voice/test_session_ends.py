@@ -218,6 +218,19 @@ async def test_a_call_that_is_interrupted_by_the_process_s_end_is_settled(
     assert (call["end_reason"], call["input_tokens"], call["output_tokens"]) == ("interrupted", 2, 4)
 
 
+async def test_a_call_that_breaks_by_a_fault_of_ours_is_settled_and_ended_in_words(
+    telephone: Telephone, engine: LiveEngine
+) -> None:
+    async with calling(telephone) as caller:
+        await greeted(engine, telephone)
+        engine.sessions[0].tells("no event at all")  # type: ignore[arg-type]  # the fault
+        await caller.ended.wait()
+    await over(telephone)
+    call = await telephone.call()
+    assert (call["end_reason"], call["output_tokens"]) == ("interrupted", 4)
+    assert "technisches Problem" in telephone.carrier.forms("Twiml")[-1]
+
+
 async def test_an_end_that_is_asked_for_from_outside_is_polite(telephone: Telephone, engine: LiveEngine) -> None:
     async with calling(telephone) as caller:
         await greeted(engine, telephone)
