@@ -132,7 +132,7 @@ class Dialogue:
             case signals.MoveAsked():
                 self._moves_by_ms = now_ms + MOVE_PATIENCE_MS
             case signals.EndAsked():
-                self._leaving.with_goodbye(event.reason, now_ms)
+                return self._leaving.with_goodbye(event.reason, now_ms)
             case signals.NotForwarded() | signals.NotMoved() | signals.CallerGone():
                 pass  # mean something only where they are awaited
             case _:
@@ -248,12 +248,11 @@ class Dialogue:
         self._turns.caller_answered = False
         self._turns.quiet_since_ms = now_ms
         if not self._idle.prompt():
-            self._leaving.with_goodbye("idle", now_ms)
-        elif self._turns.answers.is_busy(now_ms):
+            return self._leaving.with_goodbye("idle", now_ms)
+        if self._turns.answers.is_busy(now_ms):
             return self._engine_gone(now_ms, fatal=False)
-        else:
-            self.course.idle_prompts += 1
-            self._turns.say("idle", now_ms)
+        self.course.idle_prompts += 1
+        self._turns.say("idle", now_ms)
         return []
 
     def _settle(self, now_ms: int) -> Effects:

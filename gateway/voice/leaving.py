@@ -50,11 +50,14 @@ class Leaving:
         self._begin(final, now_ms)
         self._words = words
 
-    def with_goodbye(self, reason: str, now_ms: int) -> None:
-        """Hang up after a goodbye, unless the call ends already."""
-        if not self.has_begun:
-            self._begin(HangUp(reason), now_ms)
-            self._say("goodbye", now_ms)
+    def with_goodbye(self, reason: str, now_ms: int) -> list[Effect]:
+        """Hang up after a goodbye, which nothing else that we say delays; unless the call ends already."""
+        if self.has_begun:
+            return []
+        effects = self._turns.barge_in(now_ms, by_us=True)
+        self._begin(HangUp(reason), now_ms)
+        self._say("goodbye", now_ms)
+        return effects
 
     def at_once(self, final: Forward | HangUp, words: str, now_ms: int) -> list[Effect]:
         """Cut off whoever speaks and leave after a notice; the carrier's own voice has it if nobody spoke it before."""

@@ -6,6 +6,8 @@ from gateway.voice.media_stream import Digit
 from gateway.voice.signals import (
     AddWords,
     CallerGone,
+    CancelAnswer,
+    Clear,
     EndAsked,
     EngineGone,
     EngineReady,
@@ -331,6 +333,33 @@ def test_somebody_outside_ends_the_call_politely() -> None:
     scene.run(2_000)
     assert scene.heard_notice("goodbye") == NOTICE_MS
     assert scene.wanted(HangUp) == [HangUp("operator")]
+
+
+def test_a_goodbye_from_outside_waits_for_nothing_that_is_being_said() -> None:
+    scene = Scene()
+    scene.greets()
+    scene.says("Eine lange Geschichte.", 20_000, byte=50, response="r", ends=False)
+    scene.run(1_000)
+    wanted = scene.tell(EndAsked("operator"))
+    assert [type(effect) for effect in wanted[:2]] == [Clear, CancelAnswer]
+    scene.says("Noch mehr davon.", 5_000, byte=50, response="r", ends=False)
+    scene.tell(ResponseEnded(response_id="r", status="cancelled"))
+    scene.run(2_000)
+    assert scene.heard_notice("goodbye") == NOTICE_MS
+    assert scene.ear.heard_ms(50) < 1_000
+    assert scene.wanted(HangUp) == [HangUp("operator")]
+
+
+def test_what_the_engine_says_of_its_own_accord_during_the_goodbye_is_not_heard() -> None:
+    scene = Scene()
+    scene.greets()
+    scene.asks("end_call")
+    scene.tell(SpeechStarted(), SpeechStopped())
+    scene.says("Wie bitte?", 3_000, byte=50)
+    scene.run(3_000)
+    assert scene.ear.heard_ms(50) == 0
+    assert len(scene.wanted(CancelAnswer)) == 1
+    assert scene.wanted(HangUp) == [HangUp("agent_hung_up")]
 
 
 def test_a_call_moves_when_nobody_is_in_the_middle_of_a_word() -> None:
