@@ -17,7 +17,7 @@ from tests.stories.world import QUICK, SALON, World, opened, until
 CALLER = "+491700000101"
 GREETING = "Hallo, hier ist die KI vom Salon."
 FEE, INPUT, OUTPUT = 95_000, 295, 590  # millicredits: a started minute, a token of the caller's audio, of the agent's
-SPEAKS = spoken("Guten Tag, ich hätte gern einen Termin.", "de")
+SPEAKS = spoken("Guten Tag!", "de")
 
 
 @dataclass

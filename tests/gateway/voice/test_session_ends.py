@@ -165,16 +165,6 @@ async def test_without_a_notice_twilio_says_why_the_credits_end(open_telephone: 
         assert "Leider muss ich unser Gespräch hier beenden" in said
 
 
-async def test_a_caller_who_is_no_more_there_is_noticed_without_a_word_of_twilio(
-    telephone: Telephone, engine: LiveEngine
-) -> None:
-    async with calling(telephone) as caller:
-        await engine.session()
-        await caller.speak(5)
-        await over(telephone)
-    assert (await telephone.call())["end_reason"] == "connection_lost"
-
-
 async def test_a_caller_who_hangs_up_while_a_tool_runs_has_what_it_wrote(
     telephone: Telephone, engine: LiveEngine
 ) -> None:
