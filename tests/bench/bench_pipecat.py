@@ -139,12 +139,21 @@ async def pipecat(http: aiohttp.ClientSession, vendors: str, python: str) -> Asy
             yield Bridge(process, connect, lag_ms), str((await about())["version"])
 
 
+def ratios(ours: Sequence[CallFigures], theirs: Sequence[CallFigures]) -> list[tuple[str, str]]:
+    """Return what to print of both beside each other; the processor's time at the most calls that both carried."""
+    mine = {each.calls: each for each in ours}
+    both = max((each for each in theirs if each.calls in mine), key=lambda each: each.calls)
+    return [
+        ("calls on one core at the knee, gateway / pipecat", f"{knee(ours) / knee(theirs):.1f}"),
+        (f"CPU of {both.calls} calls, pipecat / gateway", f"{both.cpu_share / mine[both.calls].cpu_share:.1f}"),
+    ]
+
+
 def main(python: str) -> None:
     ours, theirs, version = uvloop.run(measure(python))
     print(f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
     print("| measured | result |\n|---|---|")
-    compared = ("calls on one core at the knee, gateway / pipecat", f"{knee(ours) / knee(theirs):.1f}")
-    for measured, result in [*rows("gateway", ours), *rows(f"pipecat {version}", theirs), compared]:
+    for measured, result in [*rows("gateway", ours), *rows(f"pipecat {version}", theirs), *ratios(ours, theirs)]:
         print(f"| {measured} | {result} |")
 
 
