@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from uuid import UUID
 from gateway.app import build_app, open_services, warm_up
 from gateway.errors import BadInputError
 from gateway.identity import create_api_key, list_api_keys, revoke_api_key
+from gateway.limits import Limits
 from gateway.line_file import parse_tenant_file
 from gateway.lines import apply_file, published_agents
 from gateway.logs import configure_logs
@@ -48,6 +50,7 @@ BUSINESS: Final = Business(phone_number_id="1000001", display_number="+491510000
 KEY_LABEL: Final = "demo"
 OFFLINE_MODEL: Final = "offline"
 DRAIN_S: Final = 2.0
+LAG_MAX_S: Final = 0.5  # vendors, voices and page take turns with the gateway here: a call may crackle, not be declined
 FOLDER: Final = "demo"
 FIRST_CREDITS: Final = 160_000  # the number's first month, and 100,000 to talk with: some 35 answers by SMS
 MORE_CREDITS: Final = 5_000  # enough for an answer by SMS
@@ -106,7 +109,9 @@ def building(given: Settings, *, port: int, phone_port: int, ear: Ear | None = N
                     "openai_realtime_url": await stack.enter_async_context(realtime.running(HOST)),
                     "openai_api_key": OFFLINE_MODEL,
                 }
-            services = await stack.enter_async_context(open_services(apart(given).model_copy(update=vendors)))
+            settings = apart(given).model_copy(update=vendors)
+            limits = replace(Limits(), burst_quiet_ms=settings.burst_quiet_ms, loop_lag_max_s=LAG_MAX_S)
+            services = await stack.enter_async_context(open_services(settings, limits=limits))
             await warm_up(services)
             scene = await _scene(services, meta, twilio, realtime)
             page = await stack.enter_async_context(Phone(scene, stopping).running(HOST, phone_port))

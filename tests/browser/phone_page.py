@@ -27,6 +27,24 @@ async def write(page: Page, text: str, answers: int) -> str:
     return await page.locator(".bubble:not(.mine)").nth(answers - 1).inner_text()
 
 
+async def choose_call(page: Page) -> None:
+    """Change to the telephone."""
+    await page.click("button[data-channel=voice]")
+    await page.locator("#call").wait_for(timeout=PATIENCE_MS)
+    await page.locator(".empty").wait_for(timeout=PATIENCE_MS)
+
+
+async def dial(page: Page) -> None:
+    """Call, and wait until the salon is heard."""
+    await page.click("#dial")
+    await until_true(page, "() => Boolean(window.telephone) && window.telephone.heard > 0")
+
+
+async def pick(page: Page, text: str) -> None:
+    """Say one of the sentences that the page offers."""
+    await page.locator("#quick button:enabled", has_text=text).click(timeout=PATIENCE_MS)
+
+
 async def until_true(page: Page, question: str, arg: object = None) -> None:
     """Ask the page again and again. Its own policy forbids what `wait_for_function` would have it evaluate."""
     async with asyncio.timeout(PATIENCE_MS / 1_000):

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import wave
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+MICROPHONE_HZ = 48_000
 ROOT = Path(__file__).parents[2]
 
 
@@ -64,8 +66,26 @@ def running_demo(folder: Path, *options: str, **more: str) -> Iterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
+async def chromium(*more_flags: str) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=[*FLAGS, *more_flags])
         yield browser
         await browser.close()
+
+
+def microphone(recording: Path, samples: bytes) -> list[str]:
+    """Flags for a browser whose microphone hears a recording over and over: 16 bit, mono, at MICROPHONE_HZ.
+
+    Chromium's own pretended microphone beeps, and so interrupts whoever speaks.
+    """
+    with wave.open(str(recording), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(MICROPHONE_HZ)
+        file.writeframes(samples)
+    return [
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={recording}",
+        "--autoplay-policy=no-user-gesture-required",
+    ]

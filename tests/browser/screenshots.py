@@ -7,7 +7,8 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Page
 
-from tests.browser.running import chromium, own_folder, running_demo
+from tests.browser.phone_page import choose_call, dial, pick
+from tests.browser.running import MICROPHONE_HZ, chromium, microphone, own_folder, running_demo
 
 SIZES = ((1280, 900), (390, 844))
 PATIENCE_MS = 30_000
@@ -74,6 +75,49 @@ async def stop_by_sms(page: Page) -> None:
     await page.locator("#journey .bad").wait_for(timeout=PATIENCE_MS)
 
 
+async def before_a_call(page: Page) -> None:
+    await choose_call(page)
+
+
+async def a_call_that_rings(page: Page) -> None:
+    await choose_call(page)
+    await page.evaluate("() => { navigator.mediaDevices.getUserMedia = () => new Promise(() => {}); }")
+    await page.click("#dial")
+
+
+async def a_call(page: Page) -> None:
+    await choose_call(page)
+    await dial(page)
+    await page.locator("#presence", has_text="begrüßt").wait_for(timeout=PATIENCE_MS)
+    await pick(page, "Ich hätte gern morgen Nachmittag einen Haarschnitt")
+    await page.locator(".bubble.mine").wait_for(timeout=PATIENCE_MS)
+    await page.locator("#presence", has_text="spricht").wait_for(timeout=PATIENCE_MS)
+
+
+async def keys_in_a_call(page: Page) -> None:
+    await choose_call(page)
+    await dial(page)
+    await page.click("#keys")
+    for key in "12#":
+        await page.keyboard.press(key)
+
+
+async def after_a_call_in_english(page: Page) -> None:
+    await page.click("[data-language=en]")
+    await choose_call(page)
+    await dial(page)
+    for said, heard in (("How much is a haircut?", "takes 45 minutes"), ("Thank you, goodbye!", "Goodbye!")):
+        await pick(page, said)
+        await page.locator(".bubble:not(.mine)", has_text=heard).wait_for(timeout=PATIENCE_MS)
+    await page.locator("#journey li:last-child.done").wait_for(timeout=PATIENCE_MS)
+
+
+async def a_declined_call(page: Page) -> None:
+    await choose_call(page)
+    await page.click("#dial")
+    await page.locator("#journey .bad").wait_for(timeout=PATIENCE_MS)
+
+
 async def an_empty_wallet(page: Page) -> None:
     await page.click("[data-act=drain]")
     await page.fill("#text", "Was kostet ein Haarschnitt?")
@@ -89,7 +133,13 @@ SCENES: tuple[Callable[[Page], Awaitable[None]], ...] = (
     a_late_message,
     texts_by_sms,
     stop_by_sms,
-    an_empty_wallet,  # the last: nothing is answered after it
+    before_a_call,
+    a_call_that_rings,
+    a_call,
+    keys_in_a_call,
+    after_a_call_in_english,
+    an_empty_wallet,  # nothing is answered after it
+    a_declined_call,
 )
 
 
@@ -112,7 +162,7 @@ async def take(browser: Browser, address: str, folder: Path) -> None:
 async def main(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     with own_folder() as data, running_demo(data) as address:
-        async with chromium() as browser:
+        async with chromium(*microphone(data / "quiet.wav", bytes(2 * MICROPHONE_HZ))) as browser:
             await take(browser, address, folder)
 
 

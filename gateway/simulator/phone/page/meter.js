@@ -94,6 +94,7 @@ function showRecent(owner, language) {
     bar.className = "bar";
     bar.style.setProperty("--share", receipt.total_millicredits / most);
     amount.textContent = credits(receipt.total_millicredits, language);
+    li.dataset.millicredits = receipt.total_millicredits;
     li.append(time, bar, amount);
     return li;
   }));
