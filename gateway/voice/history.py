@@ -17,6 +17,7 @@ class _Entry:
     kind: Literal["customer", "agent", "tool"]
     item_id: str = ""  # of the agent's words
     text: str = ""
+    began_ms: int = 0  # of the caller's words
     is_closed: bool = False  # nothing is added to the text any more
     asked: ToolAsked | None = None
 
@@ -43,20 +44,20 @@ class History:
         self._entries = [_entry(item) for item in past]
         self._early: dict[str, str] = {}  # words by item, of which no sound has come yet
 
-    def caller_began(self) -> None:
-        self._append(_Entry(kind="customer"))
+    def caller_began(self, now_ms: int) -> None:
+        self._append(_Entry(kind="customer", began_ms=now_ms))
 
-    def caller_said(self, text: str) -> list[NoteCaller]:
+    def caller_said(self, text: str, now_ms: int) -> list[NoteCaller]:
         """Put what the caller said where they began; no words, such as of a cough, leave no trace."""
         waiting = next((entry for entry in self._entries if entry.kind == "customer" and not entry.is_closed), None)
         if waiting is None:
-            waiting = _Entry(kind="customer")
+            waiting = _Entry(kind="customer", began_ms=now_ms)
             self._append(waiting)
         if not text.strip():
             self._entries.remove(waiting)
             return []
         waiting.text, waiting.is_closed = text, True
-        return [NoteCaller(text)]
+        return [NoteCaller(text, ago_ms=now_ms - waiting.began_ms)]
 
     def agent_began(self, item_id: str) -> None:
         if self._of(item_id) is None:

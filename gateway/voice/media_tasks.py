@@ -41,7 +41,8 @@ class MediaTasks:
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)
             case NoteCaller():
-                self.chores.add(partial(note_caller, self._services, self._call, effect.text, self._services.now()))
+                at = self._services.now() - timedelta(milliseconds=effect.ago_ms)
+                self.chores.add(partial(note_caller, self._services, self._call, effect.text, at))
             case NoteAgent():
                 self._note(effect)
             case RecordCall():

@@ -145,9 +145,10 @@ class RunTool:
 
 @dataclass(frozen=True, slots=True)
 class NoteCaller:
-    """Put the caller's words into the transcript."""
+    """Put the caller's words into the transcript; `ago_ms` is when they began, for they are understood later."""
 
     text: str
+    ago_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,14 +72,14 @@ class TurnTaking:
                 return []
             case base.HeardText():
                 self.caller_answered = self.caller_answered or bool(event.text.strip())
-                return [*self.history.caller_said(event.text), *self.recording.hear(event.text)]
+                return [*self.history.caller_said(event.text, now_ms), *self.recording.hear(event.text)]
             case Digit():
                 return self._press(event.digit, now_ms)
         assert_never(event)
 
     def _caller_began(self, now_ms: int) -> list[Effect]:
         self.caller_speaks = True
-        self.history.caller_began()
+        self.history.caller_began(now_ms)
         self.recording.caller_began()
         if self._manner.min_interrupt_ms:
             self.interrupts_ms = now_ms + self._manner.min_interrupt_ms
@@ -129,8 +129,8 @@ class TurnTaking:
         self.quiet_since_ms = now_ms
         text, self._keys = keys_pressed(self._keys, self._manner.language), ""
         self.answers.want()
-        self.history.caller_began()
-        return [AddWords(text), *self.history.caller_said(text)]
+        self.history.caller_began(now_ms)
+        return [AddWords(text), *self.history.caller_said(text, now_ms)]
 
     # We.
 

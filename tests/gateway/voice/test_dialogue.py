@@ -63,7 +63,7 @@ def test_what_both_said_is_noted_once_it_was_heard() -> None:
     scene.run(1_000)
     scene.caller_says("Ich möchte einen Termin.")
     assert scene.wanted(NoteAgent) == [NoteAgent(OPENING, OPENING, 1_000, interrupted=False)]
-    assert scene.wanted(NoteCaller) == [NoteCaller("Ich möchte einen Termin.")]
+    assert scene.wanted(NoteCaller) == [NoteCaller("Ich möchte einen Termin.", ago_ms=600)]
     assert [item.text for item in scene.dialogue.history.past] == [OPENING, "Ich möchte einen Termin."]
 
 

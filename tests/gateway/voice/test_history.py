@@ -11,16 +11,16 @@ def agent(history: History, item: str, text: str) -> None:
 
 def test_the_callers_words_stand_where_they_began_to_speak() -> None:
     history = History()
-    history.caller_began()
+    history.caller_began(1_000)
     agent(history, "a", "Gern.")
-    assert history.caller_said("Einen Termin, bitte.") == [NoteCaller("Einen Termin, bitte.")]
+    assert history.caller_said("Einen Termin, bitte.", 3_500) == [NoteCaller("Einen Termin, bitte.", ago_ms=2_500)]
     assert [item.text for item in history.past] == ["Einen Termin, bitte.", "Gern."]
 
 
 def test_a_cough_leaves_no_trace() -> None:
     history = History()
-    history.caller_began()
-    assert history.caller_said("  ") == []
+    history.caller_began(1_000)
+    assert history.caller_said("  ", 1_200) == []
     assert history.past == ()
 
 
