@@ -59,7 +59,7 @@ async def _answer(voice: Voice, entered: Entered) -> str:
         load=Load(
             calls_here=len(services.live_calls) + len(voice.waiting),
             loop_lag_p95_s=services.loop_lag.p95_s,
-            calls_of_tenant=entered.other_calls,
+            calls_of_tenant=entered.earlier_calls,
         ),
         limits=services.limits,
         now=services.now(),

@@ -130,12 +130,18 @@ async def find_by_sid(connection: Connection, tenant_id: UUID, call_sid: str) ->
     return None if row is None else FoundCall(**row)
 
 
-async def count_open(connection: Connection, tenant_id: UUID, *, now: datetime) -> int:
-    """Return how many calls the tenant has going on, in any process; whose lease has run out does not count."""
+async def count_earlier(connection: Connection, call: Call, *, now: datetime) -> int:
+    """Return how many calls the tenant has going on, in any process, that rang before this one.
+
+    Whose lease has run out does not count. Of calls that ring at once none keeps those before it from being answered.
+    """
     count: int = await connection.fetchval(
-        f"SELECT count(*) FROM call WHERE tenant_id = $1 AND state IN {OPEN} AND lease_until > $2",  # noqa: S608 - a constant
-        tenant_id,
+        f"""SELECT count(*) FROM call WHERE tenant_id = $1 AND state IN {OPEN} AND lease_until > $2
+              AND (offered_at, call_id) < ($3, $4)""",  # noqa: S608 - a constant
+        call.tenant_id,
         now,
+        call.offered_at,
+        call.call_id,
     )
     return count
 

@@ -35,12 +35,12 @@ class NobodyAnswersError(Exception):
 class Entered:
     """A call's row, new or as an earlier question left it, and what speaks for or against answering.
 
-    `mode` is the conversation's. `other_calls`: how many calls the tenant has going on besides.
+    `mode` is the conversation's. `earlier_calls`: how many calls the tenant has going on that rang before.
     """
 
     call: Call
     mode: str
-    other_calls: int
+    earlier_calls: int
     end_reason: str | None
 
 
@@ -117,8 +117,8 @@ async def _read(services: Services, connection: Connection, tenant_id: UUID, cal
     )
     if row is None:
         raise AssertionError("a call has a conversation")
-    going_on = await call_store.count_open(connection, tenant_id, now=services.now())
-    return Entered(call=call, mode=row["mode"], other_calls=max(0, going_on - 1), end_reason=row["end_reason"])
+    earlier = await call_store.count_earlier(connection, call, now=services.now())
+    return Entered(call=call, mode=row["mode"], earlier_calls=earlier, end_reason=row["end_reason"])
 
 
 async def _tell_unreadable(services: Services, tenant_id: UUID, place: Place) -> None:

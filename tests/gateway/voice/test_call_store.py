@@ -164,18 +164,29 @@ async def test_a_call_goes_on_from_where_it_was_left(till: Till) -> None:
     assert call.progress.past_items == (words,)
 
 
-async def test_calls_count_as_long_as_somebody_answers_for_them(till: Till, clock: Clock, cast: Cast) -> None:
-    async def count(tenant_id: UUID) -> int:
-        async with till.services.db.transaction(tenant_id) as connection:
-            return await call_store.count_open(connection, tenant_id, now=clock.now())
+async def test_calls_count_as_long_as_somebody_answers_for_them(till: Till, clock: Clock) -> None:
+    first = await till.rings(ANNA)
+    clock.advance(seconds=1)
+    second = await till.streams(await till.rings(EMRE))
+    clock.advance(seconds=13)
+    third = await till.rings()
+    assert [await earlier(till, account) for account in (first, second, third)] == [0, 1, 2]
+    clock.advance(seconds=1)
+    assert await earlier(till, third) == 1
+    clock.advance(seconds=16)
+    assert await earlier(till, third) == 0
 
-    await till.rings(ANNA)
-    await till.streams(await till.rings(EMRE))
-    assert (await count(till.tenant_id), await count(cast.mallory)) == (2, 0)
-    clock.advance(seconds=15)
-    assert await count(till.tenant_id) == 1
-    clock.advance(seconds=15)
-    assert await count(till.tenant_id) == 0
+
+async def test_of_calls_that_ring_at_once_none_counts_for_those_before_it(till: Till) -> None:
+    accounts = [await till.rings(f"+4917000003{number:02d}") for number in range(5)]
+    assert await till.rows("SELECT count(DISTINCT offered_at) FROM call") == [{"count": 1}]
+    assert sorted([await earlier(till, account) for account in accounts]) == [0, 1, 2, 3, 4]
+
+
+async def earlier(till: Till, account: CallAccount) -> int:
+    async with till.services.db.transaction(till.tenant_id) as connection:
+        call = await call_store.load_call(connection, till.tenant_id, account.call_id, till.services.versions)
+        return await call_store.count_earlier(connection, call, now=till.clock.now())
 
 
 async def test_a_token_opens_its_call_once(till: Till) -> None:
