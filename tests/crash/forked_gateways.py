@@ -32,6 +32,11 @@ LIMITS = Limits(
     crashes_max=1_000,
     sms_received_per_day=100_000,
     unknown_wait_s=20.0,  # longer than any report takes
+    calls_per_process=1_000,
+    calls_per_tenant=1_000,
+    loop_lag_max_s=60.0,
+    call_lease_s=3.0,
+    stream_begins_s=5.0,
 )
 
 

@@ -50,6 +50,10 @@ class Gateways:
         self.forks.stdin.flush()
         self.pids[port] = int(await asyncio.to_thread(self.forks.stdout.readline))
 
+    async def all_answer(self) -> None:
+        for port in self.ports:
+            await wait_until_answers(f"http://127.0.0.1:{port}/healthz", seconds=30)
+
     def next_url(self) -> str:
         """Return each gateway's address in turn."""
         self.turn += 1
