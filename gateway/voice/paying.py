@@ -5,7 +5,7 @@ on within what it has; what is to be charged is tried again for a while, for its
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import asyncpg
@@ -16,6 +16,7 @@ from gateway.services import Services
 from gateway.voice import call_credit
 from gateway.voice.call import Call, CountedBy, MinuteHeld, MinuteRefused
 from gateway.voice.call_meter import CallMeter
+from gateway.voice.call_minutes import MinuteUsage
 from gateway.voice.meter_effects import (
     BeginMinute,
     Continued,
@@ -55,6 +56,7 @@ class Paying:
         take_usage: Callable[[], Mapping[str, object]],
         answered: Callable[[], None],
         minute_held: Callable[[int], None],
+        try_again_s: Sequence[float] = TRY_AGAIN_S,
     ) -> None:
         self._services = services
         self._call = call
@@ -65,6 +67,8 @@ class Paying:
         self._take_usage = take_usage
         self._answered = answered
         self._minute_held = minute_held
+        self._try_again_s = try_again_s
+        self._unbegun: list[MinuteHeld] = []  # their fees could not be charged yet, the earliest first
         self._work: asyncio.Queue[Work | None] = asyncio.Queue()
 
     def want(self, effects: Iterable[MeterEffect]) -> list[Word]:
@@ -103,21 +107,32 @@ class Paying:
             case EnlargeHold():
                 pass  # it is settled meanwhile
             case BeginMinute(minute):
-                held = self._held[minute]
-                await self._surely(lambda: call_credit.begin_minute(self._services, self._call.account, held))
+                self._unbegun.append(self._held[minute])
+                await self._begin()
             case SettleMinute(usage):
-                held = self._held.pop(usage.minute)
-                provider_usage = self._take_usage()
-                await self._surely(
-                    lambda: call_credit.settle_minute(
-                        self._services,
-                        self._call.account,
-                        held,
-                        usage,
-                        counted_by=self._counted_by,
-                        provider_usage=provider_usage,
-                    )
-                )
+                if await self._settle(usage):
+                    await self._begin()
+
+    async def _begin(self) -> None:
+        """Charge the fees of minutes that have begun: none before those of earlier ones."""
+        while self._unbegun:
+            held = self._unbegun[0]
+            if not await self._surely(lambda: call_credit.begin_minute(self._services, self._call.account, held)):  # noqa: B023 - called at once
+                return
+            del self._unbegun[0]
+
+    async def _settle(self, usage: MinuteUsage) -> bool:
+        held, provider_usage = self._held.pop(usage.minute), self._take_usage()
+        return await self._surely(
+            lambda: call_credit.settle_minute(
+                self._services,
+                self._call.account,
+                held,
+                usage,
+                counted_by=self._counted_by,
+                provider_usage=provider_usage,
+            )
+        )
 
     async def _hold(self, minute: int, holding: Awaitable[MinuteHeld | MinuteRefused | None]) -> None:
         """Tell the meter what came of setting a minute aside."""
@@ -134,15 +149,16 @@ class Paying:
             self._meter.refused(minute, self._now_ms())
         self._answered()
 
-    async def _surely(self, work: Callable[[], Awaitable[object]]) -> None:
-        """Do something that is safe to repeat; what the ledger does not take in time the call's end has to settle."""
-        for pause_s in (*TRY_AGAIN_S, None):
+    async def _surely(self, work: Callable[[], Awaitable[object]]) -> bool:
+        """Do something that is safe to repeat; False if the ledger does not take it in time."""
+        for pause_s in (*self._try_again_s, None):
             try:
                 await work()
             except AWAY as error:
                 if pause_s is None:
                     log.error("call_not_charged", call_id=str(self._call.call_id), error=type(error).__name__)  # noqa: TRY400 - says it all
-                    return
+                    return False
                 await asyncio.sleep(pause_s)
             else:
-                return
+                return True
+        raise AssertionError("the last attempt returns")

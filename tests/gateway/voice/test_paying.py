@@ -57,6 +57,7 @@ class Desk:
             take_usage=self._usage,
             answered=self._answered,
             minute_held=self.held.append,
+            try_again_s=(0.0,),
         )
         self._running = asyncio.create_task(self.paying.run())
 
@@ -186,6 +187,9 @@ class Away:
             raise DatabaseUnavailableError("away")
         return await self._ledger.submit(*arguments, **named)  # type: ignore[arg-type]  # passed on as they came
 
+    async def submit_together(self, *arguments: object, **named: object) -> object:
+        return await self._ledger.submit_together(*arguments, **named)  # type: ignore[arg-type]  # as above
+
 
 async def test_a_ledger_that_is_away_holds_nothing_and_charges_later(till: Till) -> None:
     call = await call_of(till)
@@ -204,6 +208,26 @@ async def test_a_ledger_that_is_away_holds_nothing_and_charges_later(till: Till)
     assert desk.held == []
     await desk.close(away_again + 10)
     assert await charged(till) == {"minute:1": FEE}
+
+
+@pytest.mark.parametrize("next_minute_begins", [True, False])
+async def test_a_fee_that_could_not_be_charged_for_long_is_charged_with_what_follows(
+    till: Till, *, next_minute_begins: bool
+) -> None:
+    call = await call_of(till)
+    paid = await paid_so_far(till.services, call)
+    assert isinstance(paid, Paid)
+    away = Away(till.services, times=2)  # as often as it is tried
+    desk = Desk(replace(till.services, ledger=away), call, paid)  # type: ignore[arg-type]  # as much of one as is used
+    desk.at(0)
+    desk.at(MINUTE_MS - 5_000)
+    await desk.answered()
+    if next_minute_begins:
+        desk.at(MINUTE_MS)
+    await desk.close(MINUTE_MS + 10 if next_minute_begins else MINUTE_MS - 10)
+    expected = {"minute:1": FEE, "minute:2": FEE} if next_minute_begins else {"minute:1": FEE}
+    assert await charged(till) == expected
+    assert (await till.wallet())[1] == 0
 
 
 async def test_a_call_that_goes_on_finds_its_minute_as_it_was_left(till: Till) -> None:
