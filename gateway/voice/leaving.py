@@ -9,6 +9,7 @@ from gateway.voice.turn_taking import TurnTaking
 WayOut = Literal["exhausted", "ending", "forwarding", "moved", "over"]
 
 CREDITS_ENDED: Final = "credits_ended"
+CONNECTING: Final = "connecting"
 ANSWER_MS_MAX: Final = 15_000  # for a goodbye that the engine has to make first
 DRAIN_MS: Final = 1_500  # beyond the end of the words, for a carrier that does not tell when they were heard
 
@@ -23,6 +24,7 @@ class Leaving:
         self._turns = turns
         self._final: Forward | HangUp | Move | None = None
         self._words: str | None = None  # to say if the engine says nothing
+        self._regret: str | None = None  # for who cannot be put through
         self.by_ms: int | None = None
         self.is_done = False
         self.is_over = False
@@ -60,12 +62,17 @@ class Leaving:
         return effects
 
     def at_once(self, final: Forward | HangUp, words: str, now_ms: int) -> list[Effect]:
-        """Cut off whoever speaks and leave after a notice; the carrier's own voice has it if nobody spoke it before."""
+        """Cut off whoever speaks and leave after a notice; the carrier's own voice has it if nobody spoke it before.
+
+        Who is put through is told that: `words` take leave of the caller, and are for one who cannot be.
+        """
         self._begin(final, now_ms)
+        self._regret = self._turns.text_of(words)
         effects = self._turns.fall_silent(now_ms)
-        if not self._turns.play(words, now_ms, protected=True):
+        kind = CONNECTING if isinstance(final, Forward) else words
+        if not self._turns.play(kind, now_ms, protected=True):
             if isinstance(final, HangUp):
-                self._final = replace(final, say=self._turns.text_of(words))
+                self._final = replace(final, say=self._regret)
             return effects + self.finish(now_ms)
         self._drain(now_ms)
         return effects
@@ -122,7 +129,7 @@ class Leaving:
         """Go on talking, or hang up if that is no more to be: the last effect was not possible."""
         final = self._final
         if isinstance(final, Forward) and self._turns.is_silenced:
-            self._final = HangUp(final.reason)
+            self._final = HangUp(final.reason, say=self._regret)
             return self.finish(now_ms)
         self._final = self.by_ms = None
         self.is_done = False

@@ -24,6 +24,7 @@ from gateway.voice.dialogue import Dialogue, Told
 from gateway.voice.engine_leg import EngineLeg
 from gateway.voice.engines.base import EngineSession
 from gateway.voice.forwarding import forward
+from gateway.voice.leaving import CONNECTING, CREDITS_ENDED
 from gateway.voice.media_money import MediaMoney
 from gateway.voice.media_tasks import MediaTasks
 from gateway.voice.opening_meter import Paid, paid_so_far
@@ -36,7 +37,7 @@ SILENT_S: Final = 10.0  # Twilio streams silence too: after so long without a fr
 WATCH_S: Final = 1.0
 CALLER_HUNG_UP: Final = "caller_hung_up"
 CONNECTION_LOST: Final = "connection_lost"
-CREDITS_NOTICE: Final = "credits_ended"
+LAST_NOTICES: Final = (CREDITS_ENDED, CONNECTING)  # of which one must fit into what is held
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +62,7 @@ class MediaCall:
             call,
             paid,
             carrier.playout,
-            notice_ms=len(notices.get(CREDITS_NOTICE, b"")) // 8,
+            notice_ms=max(len(notices.get(kind, b"")) for kind in LAST_NOTICES) // 8,
             now_ms=carrier.now_ms,
             take_usage=self._tasks.usage.take,
             answered=self._alarm.ring,

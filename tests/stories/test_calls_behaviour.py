@@ -123,7 +123,8 @@ async def test_without_a_model_for_good_the_caller_hears_why_and_is_put_through_
         assert row["end_reason"] == ("forwarded" if person else "technical")
         assert len(telephone.realtime.sessions) == 1
         said = " ".join([text for _, text in await telephone.speeches()] + list(call.said))
-        assert "technisch" in said
+        assert ("Ich verbinde Sie" if person else "technisches Problem") in said
+        assert not (person and "Auf Wiederhören" in said)
 
 
 async def test_a_model_that_does_not_say_what_it_is_is_reminded(database_url: str, tmp_path: Path) -> None:

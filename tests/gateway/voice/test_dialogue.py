@@ -28,7 +28,7 @@ from gateway.voice.signals import (
     Tell,
     ToolDone,
 )
-from tests.gateway.voice.scene import NOTICE_MS, NOTICES, OPENING, Scene
+from tests.gateway.voice.scene import NOTICE_MS, NOTICES, OPENING, TEXTS, Scene
 
 
 def test_the_first_that_is_wanted_is_an_engine_and_then_the_greeting() -> None:
@@ -435,8 +435,9 @@ def test_when_credits_end_the_caller_is_forwarded_if_that_was_chosen_and_else_hu
     scene.tell(CutOff(scene.now + 3_000))
     scene.run(2_000)
     assert scene.wanted(Forward) == [Forward("credits_ended")]
+    assert (scene.heard_notice("connecting"), scene.heard_notice("credits_ended")) == (NOTICE_MS, 0)
     scene.tell(NotForwarded())
-    assert scene.wanted(HangUp) == [HangUp("credits_ended")]
+    assert scene.wanted(HangUp) == [HangUp("credits_ended", say=TEXTS["credits_ended"])]
 
 
 @pytest.mark.parametrize("may_forward", [True, False])
@@ -445,7 +446,7 @@ def test_an_engine_that_refuses_for_good_ends_in_a_notice(*, may_forward: bool) 
     scene.greets()
     scene.tell(EngineGone(fatal=True))
     scene.run(2_000)
-    assert scene.heard_notice("technical") == NOTICE_MS
+    assert scene.heard_notice("connecting" if may_forward else "technical") == NOTICE_MS
     assert scene.wanted(Reconnect) == [Reconnect(0, ())]
     assert (len(scene.wanted(Forward)), len(scene.wanted(HangUp))) == ((1, 0) if may_forward else (0, 1))
 
