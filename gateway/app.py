@@ -41,9 +41,9 @@ from gateway.services import Services
 from gateway.settings import Settings
 from gateway.throttle import Throttle
 from gateway.twilio.rest import TwilioRest
-from gateway.voice.adoption import adopt_until
 from gateway.voice.answering import Voice, build_voice
 from gateway.voice.engines.realtime import RealtimeEngine
+from gateway.voice.legs.adoption import adopt_until
 from gateway.voice.routes import routes as voice_routes
 from gateway.web import application
 from metering.plans import SHIPPED, load_plans

@@ -23,7 +23,7 @@ from gateway.services import Services
 from gateway.sweeps import free_holds
 from gateway.turn_scene import Lease
 from gateway.turns import run_turn
-from gateway.voice.call_sweeps import end_orphaned_calls
+from gateway.voice.credit.sweeps import end_orphaned_calls
 from gateway.webhook_delivery import deliver_as_they_come
 
 RECONNECT_S = 1.0

@@ -7,7 +7,7 @@ from gateway.cli.output import print_error, print_json
 from gateway.cli.running import FAILURE
 from gateway.services import Services
 from gateway.tenants import Tenant, find_tenant, list_tenants
-from gateway.voice.call_audit import audit_calls
+from gateway.voice.credit.audit import audit_calls
 from metering.audit import Audited, audit_tenant
 
 

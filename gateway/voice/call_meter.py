@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final, Literal
 
-from gateway.voice.call_minutes import MINUTE_MS, AudioHold, MinuteUsage, VoiceRates
-from gateway.voice.meter_effects import (
+from gateway.voice.credit.meter_effects import (
     BeginMinute,
     Continued,
     CutOff,
@@ -23,8 +22,9 @@ from gateway.voice.meter_effects import (
     SettleMinute,
     WrapUp,
 )
-from gateway.voice.resumed_meter import ResumedMeter
-from gateway.voice.tally import Tally
+from gateway.voice.credit.metered_minutes import MINUTE_MS, AudioHold, MinuteUsage, VoiceRates
+from gateway.voice.credit.resumed_meter import ResumedMeter
+from gateway.voice.credit.tally import Tally
 
 __all__ = [
     "BeginMinute",

@@ -14,7 +14,7 @@ from uuid import UUID
 from agents.store import VersionCache, read_version
 from gateway.services import Services
 from gateway.voice.call import CHANNEL, Away, Call, CallAccount, CallState, Progress, account_of
-from gateway.voice.call_keys import call_prefix
+from gateway.voice.credit.keys import call_prefix
 from metering.connection import Connection
 from metering.holds import renew_holds
 

@@ -10,7 +10,7 @@ import asyncpg
 
 from gateway.conversations import Cursor
 from gateway.voice.call import CallState
-from gateway.voice.call_keys import call_prefix
+from gateway.voice.credit.keys import call_prefix
 from metering.connection import Connection
 from metering.receipts import totals_by_prefix
 

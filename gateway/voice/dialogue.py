@@ -9,20 +9,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, assert_never
 
 from agents.voice_prompt import say_exactly
-from gateway.voice import signals
 from gateway.voice.call_meter import Continued, CutOff, WrapUp
-from gateway.voice.course import Course
 from gateway.voice.engines import base
-from gateway.voice.history import History
-from gateway.voice.leaving import CREDITS_ENDED, Leaving
-from gateway.voice.manner import MS_PER_MINUTE, Manner
+from gateway.voice.media.playout import Playout
 from gateway.voice.media_stream import Digit, Echoed
-from gateway.voice.playout import Playout
-from gateway.voice.reconnecting import Reconnecting
-from gateway.voice.signals import Effect, Forward, HangUp, Reconnect
-from gateway.voice.silence import Fillers, Idle
-from gateway.voice.tool_turns import ToolTurns
-from gateway.voice.turn_taking import TurnTaking
+from gateway.voice.talk import signals
+from gateway.voice.talk.course import Course
+from gateway.voice.talk.history import History
+from gateway.voice.talk.leaving import CREDITS_ENDED, Leaving
+from gateway.voice.talk.manner import MS_PER_MINUTE, Manner
+from gateway.voice.talk.reconnecting import Reconnecting
+from gateway.voice.talk.signals import Effect, Forward, HangUp, Reconnect
+from gateway.voice.talk.silence import Fillers, Idle
+from gateway.voice.talk.tool_turns import ToolTurns
+from gateway.voice.talk.turn_taking import TurnTaking
 
 AnswerEvent = base.ResponseStarted | base.ResponseEnded | base.ToolAsked | signals.ToolDone
 EngineEvent = signals.EngineReady | signals.EngineGone | base.Trouble | base.Seconds

@@ -9,9 +9,9 @@ from gateway.channels.twilio_forms import Fields, whole_number
 from gateway.twilio import calls
 from gateway.voice import call_store
 from gateway.voice.answering import Voice
-from gateway.voice.call_settling import end_call, note_duration
+from gateway.voice.arrival.ringing import read_ringing
 from gateway.voice.call_store import FoundCall
-from gateway.voice.ringing import read_ringing
+from gateway.voice.credit.settling import end_call, note_duration
 
 # A call that no stream has, and why it is over.
 UNPUMPED: Final[Mapping[str, str]] = {"offered": "not_connected", "away": "not_resumed", "forwarding": "forwarded"}

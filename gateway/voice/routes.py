@@ -15,11 +15,11 @@ from gateway.twilio import twiml
 from gateway.voice import addresses, call_store, recording
 from gateway.voice.addresses import TENANT, id_of
 from gateway.voice.answering import Voice
-from gateway.voice.arriving import arrive
-from gateway.voice.connecting import RELAY
-from gateway.voice.dialled import dialled, leg_told, whisper
+from gateway.voice.arrival.arriving import arrive
+from gateway.voice.arrival.connecting import RELAY
 from gateway.voice.ending import call_told
-from gateway.voice.relay_session import run_relay
+from gateway.voice.legs.dialled import dialled, leg_told, whisper
+from gateway.voice.relay.session import run_relay
 from gateway.voice.session import run_media
 from gateway.voice.webhooks import is_signed_upgrade, signed_fields
 from gateway.web import problem

@@ -7,17 +7,17 @@ from aiohttp import web
 
 from gateway.errors import StaleLeaseError
 from gateway.services import Services
-from gateway.voice import relay_departures
+from gateway.voice import departures
 from gateway.voice.answering import Voice
 from gateway.voice.call import Call, MinuteRefused
-from gateway.voice.call_settling import end_call
-from gateway.voice.carrier_leg import CarrierLeg
-from gateway.voice.media_call import MediaCall
+from gateway.voice.credit.opening_meter import Paid, paid_so_far
+from gateway.voice.credit.paying import AWAY
+from gateway.voice.credit.settling import end_call
+from gateway.voice.media.call import MediaCall
+from gateway.voice.media.carrier_leg import CarrierLeg
+from gateway.voice.media.parting import part
+from gateway.voice.media.ring_back import ring_back
 from gateway.voice.notices import load, text_of
-from gateway.voice.opening_meter import Paid, paid_so_far
-from gateway.voice.parting import part
-from gateway.voice.paying import AWAY
-from gateway.voice.ring_back import ring_back
 
 RINGING: Final = "ringing"
 
@@ -36,7 +36,7 @@ async def _run(voice: Voice, call: Call, carrier: CarrierLeg) -> None:
         log.warning("stream_not_begun", known=started is not None)
         return
     try:
-        taken = await relay_departures.take(voice.services, call)
+        taken = await departures.take(voice.services, call)
         if taken is None:
             log.info("call_is_over")
         else:

@@ -16,11 +16,11 @@ from agents.agent import parse_agent
 from gateway.app import system_id
 from gateway.db import Database
 from gateway.voice.call import CallAccount, MinuteHeld
-from gateway.voice.call_credit import begin_minute, hold_first, hold_minute, release_minute, settle_minute
-from gateway.voice.call_keys import audio_key, minute_key
-from gateway.voice.call_minutes import MinuteUsage
-from gateway.voice.call_settling import end_call, note_duration
 from gateway.voice.call_store import decline_call
+from gateway.voice.credit.keys import audio_key, minute_key
+from gateway.voice.credit.metered_minutes import MinuteUsage
+from gateway.voice.credit.minutes import begin_minute, hold_first, hold_minute, release_minute, settle_minute
+from gateway.voice.credit.settling import end_call, note_duration
 from tests.conftest import Clock
 from tests.gateway.voice.a_call import SALON, Salon
 from tests.gateway.voice.paying import Till

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from gateway.db import Database
-from gateway.voice.call_settling import note_duration
+from gateway.voice.credit.settling import note_duration
 from tests.cast import Cast
 from tests.conftest import Clock
 from tests.gateway.voice.paying import CREDIT, FEE, Till, open_till

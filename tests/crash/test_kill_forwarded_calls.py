@@ -15,7 +15,7 @@ import pytest
 from gateway.app import system_now
 from gateway.simulator.twilio_call import PlacedCall
 from gateway.simulator.twilio_exchange import Answer
-from gateway.voice.call_audit import audit_calls
+from gateway.voice.credit.audit import audit_calls
 from tests.bench.processes import free_port, wait_until_answers
 from tests.crash.fast_gateway import SPEED
 from tests.crash.test_kill import environment_of

@@ -18,7 +18,7 @@ from gateway.simulator import twilio_call_wire as wire
 from gateway.simulator.openai_realtime import FakeRealtime
 from gateway.simulator.realtime_mind import Script
 from gateway.simulator.twilio_call import PlacedCall
-from gateway.voice.call_audit import audit_calls
+from gateway.voice.credit.audit import audit_calls
 from tests.bench.processes import free_port, wait_until_answers
 from tests.crash.test_kill import GATEWAYS, Gateways, environment_of, gateways
 from tests.stories.speech import FEE, GREETING, INPUT, OUTPUT, SPEAKS

@@ -16,11 +16,11 @@ from typing_extensions import override
 from gateway.db import Database
 from gateway.errors import MinuteUnpaidError, StaleLeaseError
 from gateway.services import Services
-from gateway.voice import call_credit
 from gateway.voice.call import CallAccount, MinuteHeld, MinuteRefused
-from gateway.voice.call_keys import audio_key
-from gateway.voice.call_minutes import MinuteUsage
-from gateway.voice.call_settling import end_call, note_duration
+from gateway.voice.credit import minutes
+from gateway.voice.credit.keys import audio_key
+from gateway.voice.credit.metered_minutes import MinuteUsage
+from gateway.voice.credit.settling import end_call, note_duration
 from tests.cast import Cast, create_tenant
 from tests.conftest import Clock
 from tests.gateway.voice.paying import AUDIO, CREDIT, FEE, LEAST_AUDIO, Till, cost, open_till
@@ -92,7 +92,7 @@ class CallsMachine(RuleBasedStateMachine):
     def ring(self) -> None:
         account = self.run(self.till.rings(None))
         call = self.model.ring()
-        held = self.run(call_credit.hold_first(self.services, account))
+        held = self.run(minutes.hold_first(self.services, account))
         assert answer_of(held) == self.model.hold(call, 1, call.lease_until)
         self.ringing.append((account, call, held if isinstance(held, MinuteHeld) else None))
         self.compare()
@@ -119,7 +119,7 @@ class CallsMachine(RuleBasedStateMachine):
         stream = self.stream(which)
         minute = max(1, stream.call.charged + ahead)
         try:
-            held = self.run(call_credit.hold_minute(self.services, stream.account, minute))
+            held = self.run(minutes.hold_minute(self.services, stream.account, minute))
         except StaleLeaseError:
             assert not stream.acts
             return
@@ -143,7 +143,7 @@ class CallsMachine(RuleBasedStateMachine):
     def enlarge(self, which: int) -> None:
         stream, minute = self.stream_and_minute(which)
         try:
-            grown = self.run(call_credit.enlarge(self.services, stream.account, stream.held[minute]))
+            grown = self.run(minutes.enlarge(self.services, stream.account, stream.held[minute]))
         except StaleLeaseError:
             assert not stream.acts
             return
@@ -166,7 +166,7 @@ class CallsMachine(RuleBasedStateMachine):
             return
         row = stream.call.minutes[minute]
         try:
-            charged: Answer = self.run(call_credit.begin_minute(self.services, stream.account, stream.held[minute]))
+            charged: Answer = self.run(minutes.begin_minute(self.services, stream.account, stream.held[minute]))
         except StaleLeaseError:
             assert not stream.acts
             assert not row.begun
@@ -181,7 +181,7 @@ class CallsMachine(RuleBasedStateMachine):
     def settle(self, which: int, tokens: tuple[int, int]) -> None:
         stream, minute = self.stream_and_minute(which)
         usage = MinuteUsage(minute, *tokens)
-        work = call_credit.settle_minute(self.services, stream.account, stream.held[minute], usage, provider_usage={})
+        work = minutes.settle_minute(self.services, stream.account, stream.held[minute], usage, provider_usage={})
         row = stream.call.minutes[minute]
         before = self.run(self.till.entries()).get(audio_key(stream.held[minute].audio_key))
         try:
@@ -197,7 +197,7 @@ class CallsMachine(RuleBasedStateMachine):
     @rule(which=SOME)
     def release(self, which: int) -> None:
         stream, minute = self.stream_and_minute(which)
-        self.run(call_credit.release_minute(self.services, stream.account, stream.held[minute]))
+        self.run(minutes.release_minute(self.services, stream.account, stream.held[minute]))
         if stream.acts:
             row = stream.call.minutes[minute]
             row.fee = row.audio = None

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from gateway.voice.call_meter import Continued, CutOff, WrapUp
 from gateway.voice.engines import conversation_relay_wire as wire
-from gateway.voice.relay_signals import Answered, Draft, NotAnswered, RelayTold, Say, Wrote
-from gateway.voice.relay_speech import Heard
-from gateway.voice.signals import EndAsked, Forward, HangUp, Move, MoveAsked, NotForwarded, NotMoved
+from gateway.voice.relay.signals import Answered, Draft, NotAnswered, RelayTold, Say, Wrote
+from gateway.voice.relay.speech import Heard
+from gateway.voice.talk.signals import EndAsked, Forward, HangUp, Move, MoveAsked, NotForwarded, NotMoved
 from tests.gateway.voice.test_relay_dialogue import PRICE, Telephone, agent
 
 SIGNS: st.SearchStrategy[RelayTold] = st.one_of(

@@ -14,16 +14,10 @@ import pytest
 from agents.agent import parse_agent
 from gateway.cli.statement import statement
 from gateway.voice.call import CallAccount, CountedBy
-from gateway.voice.call_credit import (
-    begin_leg_minute,
-    begin_minute,
-    hold_leg_minute,
-    release_minute,
-    settle_minute,
-)
-from gateway.voice.call_keys import CALLERS_LEG
-from gateway.voice.call_minutes import MinuteUsage
-from gateway.voice.call_settling import end_call, note_duration, note_leg_duration
+from gateway.voice.credit.keys import CALLERS_LEG
+from gateway.voice.credit.metered_minutes import MinuteUsage
+from gateway.voice.credit.minutes import begin_leg_minute, begin_minute, hold_leg_minute, release_minute, settle_minute
+from gateway.voice.credit.settling import end_call, note_duration, note_leg_duration
 from tests.conftest import Clock
 from tests.gateway.voice.a_call import SALON as AGENT
 from tests.gateway.voice.a_call import Salon as CalledSalon

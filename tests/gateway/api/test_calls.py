@@ -9,7 +9,7 @@ import pytest
 from agents.agent import parse_agent
 from gateway.live_calls import CallFigures
 from gateway.voice.call import Call
-from gateway.voice.call_keys import minute_key
+from gateway.voice.credit.keys import minute_key
 from gateway.voice.transcripts import note_agent
 from metering.operations import Charge, ReceiptDraft, Refund
 from metering.rates import Item, Line

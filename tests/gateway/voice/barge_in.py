@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from random import Random
 
-from gateway.voice.playout import HeardItem, ItemKey, Play, Playout
+from gateway.voice.media.playout import HeardItem, ItemKey, Play, Playout
 from tests.gateway.voice.far_end import FarEnd
 
 Piece = tuple[int, ItemKey, bytes | None]  # when it comes from the engine; None: the item is complete

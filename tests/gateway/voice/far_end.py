@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from random import Random
 
-from gateway.voice.playout import PlaceMark, Play, Playout
+from gateway.voice.media.playout import PlaceMark, Play, Playout
 
 
 @dataclass

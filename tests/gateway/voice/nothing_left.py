@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 import gateway.voice
 from gateway.limits import Limits
-from gateway.voice.media_call import MediaCall
+from gateway.voice.media.call import MediaCall
 from tests.gateway.voice.caller import until
 from tests.gateway.voice.live_engine import LiveEngine
 from tests.gateway.voice.telephone import LIMITS, Telephone

@@ -7,13 +7,14 @@ from uuid import UUID
 
 from gateway.services import Services
 from gateway.sweeps import free_holds
-from gateway.voice import call_store, callers
+from gateway.voice import call_store
+from gateway.voice.arrival import callers
 from gateway.voice.call import CallAccount, MinuteHeld, MinuteRefused, account_of
-from gateway.voice.call_audit import audit_calls
-from gateway.voice.call_credit import hold_first, hold_minute
-from gateway.voice.call_minutes import MinuteUsage
 from gateway.voice.call_store import NewCall
-from gateway.voice.call_sweeps import end_orphaned_calls
+from gateway.voice.credit.audit import audit_calls
+from gateway.voice.credit.metered_minutes import MinuteUsage
+from gateway.voice.credit.minutes import hold_first, hold_minute
+from gateway.voice.credit.sweeps import end_orphaned_calls
 from metering.audit import audit
 from metering.operations import ExpireHold, Grant
 from tests.cast import Cast

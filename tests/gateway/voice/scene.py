@@ -17,10 +17,10 @@ from gateway.voice.engines.base import (
     SpokenText,
     ToolAsked,
 )
-from gateway.voice.manner import Manner
+from gateway.voice.media.playout import Play, Playout
 from gateway.voice.media_stream import Echoed
-from gateway.voice.playout import Play, Playout
-from gateway.voice.signals import Clear, Effect, EngineReady
+from gateway.voice.talk.manner import Manner
+from gateway.voice.talk.signals import Clear, Effect, EngineReady
 
 OPENING = "Guten Tag, hier ist die KI vom Salon."
 TEXTS = {

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.limits import Limits
-from gateway.voice.admission import Load, why_full
+from gateway.voice.arrival.admission import Load, why_full
 
 LIMITS = Limits(calls_per_process=100, calls_per_tenant=10, loop_lag_max_s=0.02)
 

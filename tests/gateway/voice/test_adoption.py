@@ -13,11 +13,11 @@ import pytest
 from gateway.app import build_services
 from gateway.db import Database
 from gateway.errors import DatabaseUnavailableError, StaleLeaseError
-from gateway.voice.adoption import adopt_orphans, adopt_until
 from gateway.voice.answering import Voice, build_voice
-from gateway.voice.call_audit import audit_calls
-from gateway.voice.call_credit import begin_leg_minute
-from gateway.voice.call_sweeps import end_orphaned_calls
+from gateway.voice.credit.audit import audit_calls
+from gateway.voice.credit.minutes import begin_leg_minute
+from gateway.voice.credit.sweeps import end_orphaned_calls
+from gateway.voice.legs.adoption import adopt_orphans, adopt_until
 from metering.connection import Connection
 from tests.gateway.voice.engine import ScriptedEngine
 from tests.gateway.voice.telephone import FEE, Telephone

@@ -1,6 +1,6 @@
 import asyncio
 
-from gateway.voice.alarm import Alarm
+from gateway.voice.media.alarm import Alarm
 
 
 async def test_ringing_before_the_waiting_counts() -> None:

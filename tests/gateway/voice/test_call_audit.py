@@ -6,8 +6,8 @@ import asyncpg
 import pytest
 
 from gateway.db import Database
-from gateway.voice.call_audit import audit_calls
-from gateway.voice.call_credit import begin_leg_minute, begin_minute, settle_minute
+from gateway.voice.credit.audit import audit_calls
+from gateway.voice.credit.minutes import begin_leg_minute, begin_minute, settle_minute
 from metering.audit import Difference, audit
 from tests.cast import Cast
 from tests.conftest import Clock

@@ -11,7 +11,7 @@ import pytest
 from gateway.db import Database
 from gateway.errors import MinuteUnpaidError, StaleLeaseError
 from gateway.voice.call import CallAccount, MinuteHeld, MinuteRefused
-from gateway.voice.call_credit import (
+from gateway.voice.credit.minutes import (
     affordable_forward_minutes,
     begin_leg_minute,
     begin_minute,

@@ -5,8 +5,8 @@ from uuid import UUID
 import pytest
 
 from gateway.db import Database
-from gateway.voice.call_credit import begin_minute, settle_minute
-from gateway.voice.call_settling import end_call
+from gateway.voice.credit.minutes import begin_minute, settle_minute
+from gateway.voice.credit.settling import end_call
 from tests.cast import Cast
 from tests.conftest import Clock
 from tests.gateway.voice.paying import CREDIT, FEE, Till, cost, open_till, used

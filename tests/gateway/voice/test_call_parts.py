@@ -1,4 +1,4 @@
-from gateway.voice.call_parts import figures_after, usage_after
+from gateway.voice.credit.parts import figures_after, usage_after
 
 
 def test_figures_of_an_earlier_stream_stand_beneath_the_later_ones() -> None:

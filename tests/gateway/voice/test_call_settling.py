@@ -8,8 +8,8 @@ import pytest
 from gateway.db import Database
 from gateway.services import Services
 from gateway.voice.call import CallAccount
-from gateway.voice.call_credit import begin_leg_minute, begin_minute, hold_leg_minute, settle_minute
-from gateway.voice.call_settling import end_call, note_duration, note_leg_duration, note_part, too_many
+from gateway.voice.credit.minutes import begin_leg_minute, begin_minute, hold_leg_minute, settle_minute
+from gateway.voice.credit.settling import end_call, note_duration, note_leg_duration, note_part, too_many
 from tests.cast import Cast
 from tests.conftest import Clock
 from tests.gateway.voice.paying import CREDIT, FEE, Till, cost, dial, open_till, used

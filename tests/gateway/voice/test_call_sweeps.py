@@ -10,9 +10,9 @@ from gateway.db import Database
 from gateway.errors import StaleLeaseError
 from gateway.voice import call_store
 from gateway.voice.call import Away, Progress
-from gateway.voice.call_credit import begin_minute, hold_first, settle_minute
-from gateway.voice.call_settling import end_call, note_duration
-from gateway.voice.call_sweeps import end_orphaned_calls
+from gateway.voice.credit.minutes import begin_minute, hold_first, settle_minute
+from gateway.voice.credit.settling import end_call, note_duration
+from gateway.voice.credit.sweeps import end_orphaned_calls
 from metering.ledger import lock as lock_wallet
 from tests.cast import Cast
 from tests.conftest import Clock

@@ -7,9 +7,9 @@ import pytest
 
 from agents.agent import AgentConfiguration, parse_agent
 from gateway.limits import Limits
-from gateway.voice.admission import Load
+from gateway.voice.arrival.admission import Load
+from gateway.voice.arrival.declining import SHORT_OF_CREDITS, UNAVAILABLE, is_forwarded, why_refused, why_unavailable
 from gateway.voice.call import MinuteRefused
-from gateway.voice.declining import SHORT_OF_CREDITS, UNAVAILABLE, is_forwarded, why_refused, why_unavailable
 from metering.operations import RefusalReason
 
 TUESDAY_NOON = datetime(2026, 11, 24, 11, 0, tzinfo=UTC)

@@ -3,7 +3,7 @@ import pytest
 from gateway.voice.call_meter import Continued, CutOff, WrapUp
 from gateway.voice.engines.base import PastItem, ResponseEnded, SpeechStarted, SpeechStopped, SpokenText
 from gateway.voice.media_stream import Digit
-from gateway.voice.signals import (
+from gateway.voice.talk.signals import (
     AddWords,
     CallerGone,
     CancelAnswer,

@@ -8,7 +8,7 @@ from gateway.voice.engines.base import (
     SpokenText,
 )
 from gateway.voice.media_stream import Digit
-from gateway.voice.signals import CancelAnswer, Clear, NoteAgent, Truncate
+from gateway.voice.talk.signals import CancelAnswer, Clear, NoteAgent, Truncate
 from tests.gateway.voice.scene import NOTICE_MS, Scene
 
 

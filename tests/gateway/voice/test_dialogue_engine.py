@@ -7,7 +7,7 @@ from gateway.voice.engines.base import (
     ToolAsked,
     Trouble,
 )
-from gateway.voice.signals import (
+from gateway.voice.talk.signals import (
     EngineGone,
     EngineReady,
     Forward,

@@ -18,7 +18,7 @@ from gateway.voice.engines.base import (
     Trouble,
 )
 from gateway.voice.media_stream import Digit, Echoed
-from gateway.voice.signals import (
+from gateway.voice.talk.signals import (
     CallerGone,
     EndAsked,
     EngineGone,

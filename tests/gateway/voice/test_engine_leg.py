@@ -4,7 +4,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from gateway.voice.engine_leg import EngineLeg
 from gateway.voice.engines.base import (
     EngineLostError,
     EngineRefusedError,
@@ -13,7 +12,8 @@ from gateway.voice.engines.base import (
     PastItem,
     SpeechStarted,
 )
-from gateway.voice.signals import EngineGone, EngineReady, Reconnect, Respond, Tell
+from gateway.voice.media.engine_leg import EngineLeg
+from gateway.voice.talk.signals import EngineGone, EngineReady, Reconnect, Respond, Tell
 from tests.gateway.voice.caller import until
 from tests.gateway.voice.live_engine import LiveEngine
 

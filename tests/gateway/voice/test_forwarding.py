@@ -12,9 +12,9 @@ from gateway.live_calls import LiveCall
 from gateway.voice import call_store
 from gateway.voice.answering import build_voice
 from gateway.voice.call import Call, MinuteHeld, Progress
-from gateway.voice.call_credit import begin_minute, hold_first, release_minute
-from gateway.voice.dialled import dialled, whisper
-from gateway.voice.forwarding import forward
+from gateway.voice.credit.minutes import begin_minute, hold_first, release_minute
+from gateway.voice.legs.dialled import dialled, whisper
+from gateway.voice.legs.forwarding import forward
 from tests.gateway.voice.engine import ScriptedEngine
 from tests.gateway.voice.telephone import FEE, NUMBER, PERSON, PUBLIC, Telephone
 

@@ -1,6 +1,6 @@
 from gateway.voice.engines.base import PastItem, ToolAsked
-from gateway.voice.history import ENTRIES_KEPT, History
-from gateway.voice.signals import NoteAgent, NoteCaller
+from gateway.voice.talk.history import ENTRIES_KEPT, History
+from gateway.voice.talk.signals import NoteAgent, NoteCaller
 
 
 def agent(history: History, item: str, text: str) -> None:

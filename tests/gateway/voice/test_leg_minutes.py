@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from gateway.voice.leg_minutes import LegMinutes
+from gateway.voice.legs.minutes import LegMinutes
 
 START = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 AHEAD = timedelta(seconds=8)

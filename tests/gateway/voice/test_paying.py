@@ -12,14 +12,14 @@ from gateway.db import Database
 from gateway.errors import DatabaseUnavailableError, MinuteUnpaidError, StaleLeaseError
 from gateway.services import Services
 from gateway.voice.call import Call, MinuteRefused, Progress
-from gateway.voice.call_credit import rates_for
 from gateway.voice.call_meter import CallMeter
-from gateway.voice.call_minutes import MINUTE_MS
 from gateway.voice.call_store import load_call
-from gateway.voice.meter_effects import CutOff, WrapUp
-from gateway.voice.opening_meter import Paid, paid_so_far
-from gateway.voice.paying import Paying
-from gateway.voice.tally import Tally
+from gateway.voice.credit.meter_effects import CutOff, WrapUp
+from gateway.voice.credit.metered_minutes import MINUTE_MS
+from gateway.voice.credit.minutes import rates_for
+from gateway.voice.credit.opening_meter import Paid, paid_so_far
+from gateway.voice.credit.paying import Paying
+from gateway.voice.credit.tally import Tally
 from tests.cast import Cast
 from tests.conftest import Clock
 from tests.gateway.voice.paying import AUDIO, FEE, Till, open_till

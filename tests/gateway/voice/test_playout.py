@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.voice.hearing import ASSUMED_DELAY_MS
-from gateway.voice.playout import ITEMS_KEPT, WAITING_MS_MAX, HeardItem, ItemKey, PlaceMark, Play, Playout
+from gateway.voice.media.hearing import ASSUMED_DELAY_MS
+from gateway.voice.media.playout import ITEMS_KEPT, WAITING_MS_MAX, HeardItem, ItemKey, PlaceMark, Play, Playout
 from tests.gateway.voice.far_end import FarEnd
 
 A, B, C = ItemKey("a"), ItemKey("b"), ItemKey("c")

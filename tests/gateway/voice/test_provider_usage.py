@@ -1,4 +1,4 @@
-from gateway.voice.provider_usage import ProviderUsage
+from gateway.voice.media.provider_usage import ProviderUsage
 
 
 def test_numbers_are_summed_wherever_they_stand_and_nothing_else_is_kept() -> None:

@@ -1,4 +1,4 @@
-from gateway.voice.reconnecting import Reconnecting
+from gateway.voice.talk.reconnecting import Reconnecting
 
 
 def test_it_is_tried_three_times_a_little_later_each_time() -> None:

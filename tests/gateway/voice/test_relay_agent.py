@@ -14,9 +14,9 @@ from agents.tools.registry import tools_for
 from gateway.services import Services
 from gateway.voice.call_tools import tools_in
 from gateway.voice.engines.base import PastItem
-from gateway.voice.relay_agent import RelayAgent, prompt_of
-from gateway.voice.relay_signals import Answered, Draft, NotAnswered
-from gateway.voice.relay_tools import ending_tools
+from gateway.voice.relay.agent import RelayAgent, prompt_of
+from gateway.voice.relay.signals import Answered, Draft, NotAnswered
+from gateway.voice.relay.tools import ending_tools
 from tests.gateway.voice.a_call import SALON, Salon
 
 QUESTION = "Was kostet ein Haarschnitt?"

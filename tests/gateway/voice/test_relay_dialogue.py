@@ -9,8 +9,8 @@ from agents.agent import AgentConfiguration, parse_agent
 from gateway.voice.call_meter import Continued, CutOff, WrapUp
 from gateway.voice.engines import conversation_relay_wire as wire
 from gateway.voice.engines.base import PastItem
-from gateway.voice.relay_dialogue import RelayDialogue
-from gateway.voice.relay_signals import (
+from gateway.voice.relay.dialogue import RelayDialogue
+from gateway.voice.relay.signals import (
     Abandon,
     Answered,
     Draft,
@@ -21,8 +21,8 @@ from gateway.voice.relay_signals import (
     Say,
     Wrote,
 )
-from gateway.voice.relay_speech import Heard
-from gateway.voice.signals import (
+from gateway.voice.relay.speech import Heard
+from gateway.voice.talk.signals import (
     CallerGone,
     EndAsked,
     Forward,

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.voice.relay_speech import Heard, Speech, tokens_heard
-from gateway.voice.relay_text import spoken_ms
+from gateway.voice.relay.speech import Heard, Speech, tokens_heard
+from gateway.voice.relay.text import spoken_ms
 
 GREETING = "Guten Tag, hier ist die digitale Assistentin vom Salon Lindenhof."
 OFFER = "Am Dienstag ist um neun, um elf und um vierzehn Uhr etwas frei."

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.voice.relay_text import cut_to, sentences, spoken, spoken_ms
+from gateway.voice.relay.text import cut_to, sentences, spoken, spoken_ms
 
 
 def words(text: str) -> int:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.voice.ringing import read_ringing
+from gateway.voice.arrival.ringing import read_ringing
 
 FIELDS = {"CallSid": "CA1", "To": "+4915100000001", "From": "+491700000101"}
 

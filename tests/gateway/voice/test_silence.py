@@ -1,4 +1,4 @@
-from gateway.voice.silence import Fillers, Idle
+from gateway.voice.talk.silence import Fillers, Idle
 
 
 def test_a_filler_is_due_after_a_while_of_waiting_in_silence() -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from agents.agent import parse_agent
-from gateway.voice.whispering import whisper_text
+from gateway.voice.legs.whispering import whisper_text
 
 
 def words(language: str = "de", *, own: str = "", **who: Any) -> str:  # noqa: ANN401 - arguments

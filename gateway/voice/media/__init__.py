@@ -1,0 +1,1 @@
+"""A call by audio: two sockets joined, and what is heard and played between them."""

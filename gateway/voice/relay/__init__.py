@@ -1,0 +1,1 @@
+"""A call by text: Twilio's own speech, and the agent that answers in writing."""
