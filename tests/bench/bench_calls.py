@@ -26,7 +26,7 @@ from tests.bench.telephone import World
 
 VOICE_LINE = f"""{LINE}channels = ["voice"]
 """
-STEPS = (1, 20, 60, 100, 150, 200, 250, 300, 400)
+STEPS = (1, 20, 60, 100, 150, 200, 250)
 SETTLES_S = 4.0
 MEASURED_S = 12.0
 CALLS_A_SECOND = 10
