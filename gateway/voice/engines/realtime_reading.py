@@ -155,6 +155,11 @@ def _heard(document: Document) -> tuple[Event, ...]:
     return (HeardText(item_id=_text(document, "item_id"), text=text, usage=usage),)
 
 
+def _not_heard(document: Document) -> tuple[Event, ...]:
+    """Whoever waits for these words waits no longer."""
+    return (HeardText(item_id=_text(document, "item_id"), text=""),)
+
+
 def _item_done(document: Document) -> tuple[Event, ...]:
     """Read the tools that are asked for; a call cut short by an interruption is not to be run."""
     item = _inner(document, "item")
@@ -191,6 +196,7 @@ def _error(document: Document) -> tuple[Event, ...]:
 
 _READERS: Mapping[str, Callable[[Document], tuple[Event, ...]]] = {
     "conversation.item.input_audio_transcription.completed": _heard,
+    "conversation.item.input_audio_transcription.failed": _not_heard,
     "error": _error,
     "input_audio_buffer.speech_started": _speech_started,
     "input_audio_buffer.speech_stopped": _speech_stopped,

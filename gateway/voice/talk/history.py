@@ -59,6 +59,10 @@ class History:
         waiting.text, waiting.is_closed = text, True
         return [NoteCaller(text, ago_ms=now_ms - waiting.began_ms)]
 
+    def forget_session(self) -> None:
+        """Keep no place for words that the session took with it: the next ones would stand there."""
+        self._entries = [entry for entry in self._entries if entry.kind != "customer" or entry.is_closed]
+
     def agent_began(self, item_id: str) -> None:
         if self._of(item_id) is None:
             self._append(_Entry(kind="agent", item_id=item_id, text=self._early.pop(item_id, "")))

@@ -238,6 +238,7 @@ class TurnTaking:
     def forget_session(self, now_ms: int) -> None:
         """Go on without the engine's session: what it gave is still said, what it owed is owed."""
         self.speech.forget_session(now_ms)
+        self.history.forget_session()
         self.answers.lost(now_ms)
         self.caller_speaks = False
         self.interrupts_ms = None

@@ -24,6 +24,16 @@ def test_a_cough_leaves_no_trace() -> None:
     assert history.past == ()
 
 
+def test_words_that_went_with_their_session_leave_no_place_for_later_ones() -> None:
+    history = History()
+    history.caller_began(1_000)
+    agent(history, "a", "Wie bitte?")
+    history.forget_session()
+    history.caller_began(5_000)
+    assert history.caller_said("Einen Termin.", 6_000) == [NoteCaller("Einen Termin.", ago_ms=1_000)]
+    assert [item.text for item in history.past] == ["Wie bitte?", "Einen Termin."]
+
+
 def test_words_in_pieces_are_put_together_and_the_whole_text_replaces_them() -> None:
     history = History()
     history.agent_began("a")

@@ -60,6 +60,12 @@ def test_what_the_caller_said_comes_with_what_hearing_it_took() -> None:
     )
 
 
+def test_words_that_could_not_be_understood_are_none() -> None:
+    kind = "conversation.item.input_audio_transcription.failed"
+    error = {"type": "transcription_error", "code": "audio_unintelligible"}
+    assert events(kind, item_id="item_1", content_index=0, error=error) == (HeardText(item_id="item_1", text=""),)
+
+
 CALL = {"type": "function_call", "id": "item_2", "call_id": "call_1", "name": "book", "arguments": '{"at":"15:00"}'}
 
 
