@@ -72,6 +72,12 @@ async def receipts_millicredits(page: Page) -> int:
     return sum(amounts)
 
 
+async def greeting_heard(page: Page) -> None:
+    """Wait for some words of the greeting: two seconds."""
+    await page.locator("#presence", has_text="begrüßt").wait_for(timeout=PATIENCE_MS)
+    await until_true(page, "() => window.telephone.heard > 16_000")
+
+
 async def is_over(page: Page, note: str) -> None:
     await page.locator("#call-note", has_text=note).wait_for(timeout=PATIENCE_MS)
     await page.locator("#journey li:last-child.done", has_text="Beendet").wait_for(timeout=PATIENCE_MS)
@@ -91,11 +97,10 @@ async def test_a_customer_interrupts_books_and_says_goodbye_while_the_credits_ru
     before = await balance_millicredits(page)
     await page.locator("#quick button:disabled").first.wait_for()
     await dial(page)
-    await page.locator("#presence", has_text="begrüßt").wait_for(timeout=PATIENCE_MS)
+    await greeting_heard(page)
     await pick(page, "Ich hätte gern morgen Nachmittag einen Haarschnitt")
-    await page.locator(".bubble.cut", has_text="…").wait_for(
-        timeout=PATIENCE_MS
-    )  # the greeting, as far as it was heard
+    # The greeting, as far as it was heard.
+    await page.locator(".bubble.cut", has_text="…").wait_for(timeout=PATIENCE_MS)
     await page.locator(".bubble.mine", has_text="morgen Nachmittag").wait_for(timeout=PATIENCE_MS)
     await page.locator("#presence", has_text="spricht").wait_for(timeout=PATIENCE_MS)
     early = await spent_millicredits(page)
